@@ -1,0 +1,3 @@
+//! The NDK, NDIS, WSK and NMR C ABI as Rust data.
+
+#![no_std]

@@ -1,0 +1,3 @@
+//! NDK objects, dispatch tables, rings and lanes over roce-engine.
+
+#![no_std]

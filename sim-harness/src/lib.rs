@@ -1,0 +1,1 @@
+//! The usermode harness: virtual world, consumers, checkers and command line.

@@ -1,0 +1,1 @@
+//! Cross-crate conformance, interop and golden tests.
