@@ -7,12 +7,12 @@
 //! Layers: [`link`] (Ethernet, VLAN, IP, UDP), [`headers`] (BTH and extension headers), [`opcode`], [`icrc`], [`mad`] and
 //! [`cm`] (connection manager messages), [`template`], [`describe`].
 
-// pub mod cm;
+pub mod cm;
 // pub mod describe;
 pub mod headers;
 pub mod icrc;
 pub mod link;
-// pub mod mad;
+pub mod mad;
 pub mod opcode;
 pub mod template;
 
