@@ -63,9 +63,24 @@ pub enum ParseError {
 }
 
 impl ParseError {
-    /// Whether the frame has nothing to do with RoCE: it belongs to somebody else.
+    /// Whether the frame is not RoCEv2 as far as can be told: it belongs to somebody else. Fragments, options and
+    /// extension headers are never ours (T-33), whatever they carry.
     pub const fn is_foreign(self) -> bool {
-        matches!(self, Self::NotIp | Self::NotUdp | Self::NotRoce { .. })
+        match self {
+            Self::NotIp
+            | Self::NotUdp
+            | Self::NotRoce { .. }
+            | Self::IpOptions
+            | Self::Fragment
+            | Self::ExtensionHeader => true,
+            Self::Truncated
+            | Self::IpVersion
+            | Self::IpChecksum
+            | Self::UdpLength
+            | Self::UnknownOpcode(_)
+            | Self::TransportVersion(_)
+            | Self::Pad => false,
+        }
     }
 
     /// Why, for people.
