@@ -26,11 +26,7 @@ const fn tables() -> [[u32; 256]; 8] {
         let mut register = byte as u32;
         let mut bit = 0;
         while bit < 8 {
-            register = if register & 1 == 0 {
-                register >> 1
-            } else {
-                register >> 1 ^ POLYNOMIAL
-            };
+            register = if register & 1 == 0 { register >> 1 } else { register >> 1 ^ POLYNOMIAL };
             bit += 1;
         }
         tables[0][byte] = register;
@@ -51,10 +47,7 @@ const fn tables() -> [[u32; 256]; 8] {
 
 /// One look-up. A `u8` index into 256 entries cannot be out of range, so nothing is checked at run time.
 #[inline(always)]
-#[expect(
-    clippy::indexing_slicing,
-    reason = "a u8 is always below 256, which the compiler sees"
-)]
+#[expect(clippy::indexing_slicing, reason = "a u8 is always below 256, which the compiler sees")]
 const fn look_up(table: &[u32; 256], byte: u8) -> u32 {
     table[byte as usize]
 }
@@ -96,10 +89,7 @@ mod tests {
         let whole = TableCrc32.update(INITIAL, &bytes);
         for at in 0..=64 {
             let (head, tail) = bytes.split_at(at);
-            assert_eq!(
-                TableCrc32.update(TableCrc32.update(INITIAL, head), tail),
-                whole
-            );
+            assert_eq!(TableCrc32.update(TableCrc32.update(INITIAL, head), tail), whole);
         }
     }
 }

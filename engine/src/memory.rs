@@ -80,11 +80,7 @@ pub const fn range_within(base: u64, size: u64, addr: u64, len: u64) -> Option<u
     let Some(offset) = addr.checked_sub(base) else {
         return None;
     };
-    if offset <= size && len <= size - offset {
-        Some(offset)
-    } else {
-        None
-    }
+    if offset <= size && len <= size - offset { Some(offset) } else { None }
 }
 
 /// A fast registration as posted (IBTA "Fast Register PMR"). The page list was captured when it was posted and waits at
@@ -140,13 +136,7 @@ pub trait Regions {
     fn remote_write(&mut self, key: RKey, epoch: Epoch, va: u64, src: &[u8]) -> Result<(), Fault>;
 
     /// Fetches bytes for a peer under an earlier grant.
-    fn remote_read(
-        &mut self,
-        key: RKey,
-        epoch: Epoch,
-        va: u64,
-        dst: &mut [u8],
-    ) -> Result<(), Fault>;
+    fn remote_read(&mut self, key: RKey, epoch: Epoch, va: u64, dst: &mut [u8]) -> Result<(), Fault>;
 
     /// Carries out a fast registration.
     fn fast_register(&mut self, request: &FastRegister) -> Result<(), Fault>;

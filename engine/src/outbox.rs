@@ -8,9 +8,5 @@ pub trait Outbox {
     /// Lends a frame of exactly `len` bytes to `fill`. `None`: no frame can be had now, and `fill` was not called; the
     /// platform side kicks the queue pair when frames are back. `Some(Err(_))`: `fill` refused, the frame was given
     /// back and nothing leaves.
-    fn frame<E>(
-        &mut self,
-        len: usize,
-        fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
-    ) -> Option<Result<(), E>>;
+    fn frame<E>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> Result<(), E>) -> Option<Result<(), E>>;
 }

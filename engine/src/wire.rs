@@ -130,22 +130,10 @@ pub struct Packet<'a> {
 /// IP length (T-33).
 #[inline]
 pub fn parse(frame: &[u8]) -> Result<Packet<'_>, ParseError> {
-    let link::Parsed {
-        ethernet,
-        ip,
-        udp,
-        packet,
-        body,
-    } = link::parse(frame)?;
-    let (transport, icrc) = body
-        .split_last_chunk::<ICRC_LEN>()
-        .ok_or(ParseError::Truncated)?;
-    let covered = packet
-        .get(..packet.len() - ICRC_LEN)
-        .ok_or(ParseError::Truncated)?;
-    let (bth, rest) = transport
-        .split_first_chunk::<BTH_LEN>()
-        .ok_or(ParseError::Truncated)?;
+    let link::Parsed { ethernet, ip, udp, packet, body } = link::parse(frame)?;
+    let (transport, icrc) = body.split_last_chunk::<ICRC_LEN>().ok_or(ParseError::Truncated)?;
+    let covered = packet.get(..packet.len() - ICRC_LEN).ok_or(ParseError::Truncated)?;
+    let (bth, rest) = transport.split_first_chunk::<BTH_LEN>().ok_or(ParseError::Truncated)?;
     let bth = Bth::from_bytes(bth).map_err(ParseError::UnknownOpcode)?;
     if bth.tver != 0 {
         return Err(ParseError::TransportVersion(bth.tver));
@@ -157,17 +145,7 @@ pub fn parse(frame: &[u8]) -> Result<Packet<'_>, ParseError> {
         return Err(ParseError::Pad);
     }
     let (payload, pad) = rest.split_at_checked(payload_len).ok_or(ParseError::Pad)?;
-    Ok(Packet {
-        ethernet,
-        ip,
-        udp,
-        bth,
-        ext,
-        payload,
-        pad,
-        icrc: u32::from_le_bytes(*icrc),
-        covered,
-    })
+    Ok(Packet { ethernet, ip, udp, bth, ext, payload, pad, icrc: u32::from_le_bytes(*icrc), covered })
 }
 
 impl Packet<'_> {

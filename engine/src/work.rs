@@ -96,21 +96,12 @@ pub struct ReceiveWqe {
 
 impl ReceiveWqe {
     /// A receive with nowhere to place anything.
-    pub const EMPTY: Self = Self {
-        wr_id: 0,
-        sge_count: 0,
-        sges: [Sge {
-            addr: 0,
-            length: 0,
-            l_key: LKey(0),
-        }; SGE_MAX],
-    };
+    pub const EMPTY: Self =
+        Self { wr_id: 0, sge_count: 0, sges: [Sge { addr: 0, length: 0, l_key: LKey(0) }; SGE_MAX] };
 
     /// The entries that are meant.
     pub fn sges(&self) -> &[Sge] {
-        self.sges
-            .get(..usize::from(self.sge_count))
-            .unwrap_or(&self.sges)
+        self.sges.get(..usize::from(self.sge_count)).unwrap_or(&self.sges)
     }
 }
 

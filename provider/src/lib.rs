@@ -1,3 +1,21 @@
 //! NDK objects, dispatch tables, rings and lanes over roce-engine.
+//!
+//! This crate is the portable half of the driver: what a consumer calls through NDK's dispatch tables, and what turns
+//! frames into turns of the engine. It runs unchanged in the Windows kernel and in the simulator, which differ in the
+//! `Platform` they lend it. Unsafe code lives here and is checked by Miri and loom.
 
 #![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod bitmap;
+pub mod counters;
+pub mod held;
+pub mod lane;
+pub mod lock;
+pub mod shared;
+pub mod slots;
+pub mod sync;
+pub mod timers;

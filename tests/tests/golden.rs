@@ -43,10 +43,7 @@ fn expected() -> Vec<Expected> {
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let (kind, rest) = line.split_once(' ').unwrap();
         if kind == "file" {
-            files.push(Expected {
-                name: rest.to_owned(),
-                ..Expected::default()
-            });
+            files.push(Expected { name: rest.to_owned(), ..Expected::default() });
             continue;
         }
         let file = files.last_mut().unwrap();
@@ -57,10 +54,7 @@ fn expected() -> Vec<Expected> {
             }
             "cm" => file.cm.push(rest.to_owned()),
             "ops" => {
-                let count = |item: &str| {
-                    item.rsplit_once('=')
-                        .map(|(name, n)| (name.to_owned(), n.parse().unwrap()))
-                };
+                let count = |item: &str| item.rsplit_once('=').map(|(name, n)| (name.to_owned(), n.parse().unwrap()));
                 file.operations = rest.split(", ").map(|item| count(item).unwrap()).collect();
             }
             other => panic!("unknown line {other}"),
@@ -100,11 +94,7 @@ fn operation(packet: &Packet<'_>) -> String {
                     Syndrome::Nak(NakCode::PsnSequenceError) => "ACK NAK PSN_SEQ".to_owned(),
                     Syndrome::RnrNak { timer } => {
                         let hundredths = rnr_timer_ns(timer) / 10_000;
-                        format!(
-                            "ACK RNR_NAK timer={timer}({}.{:02}ms)",
-                            hundredths / 100,
-                            hundredths % 100
-                        )
+                        format!("ACK RNR_NAK timer={timer}({}.{:02}ms)", hundredths / 100, hundredths % 100)
                     }
                     other => panic!("unexpected {other:?}"),
                 };
@@ -138,17 +128,11 @@ fn operation(packet: &Packet<'_>) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    let used = bytes
-        .iter()
-        .rposition(|&byte| byte != 0)
-        .map_or(0, |last| last + 1);
-    bytes
-        .iter()
-        .take(used)
-        .fold(String::new(), |mut text, byte| {
-            write!(text, "{byte:02x}").unwrap();
-            text
-        })
+    let used = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+    bytes.iter().take(used).fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 /// The decoder's line for a REQ, REP or REJ.
@@ -203,9 +187,7 @@ fn cm_line(source: IpAddr, transaction_id: u64, message: &Message) -> Option<Str
         Message::Rtu(_) | Message::Mra(_) | Message::Dreq(_) | Message::Drep(_) => return None,
     };
     let name = message.name();
-    Some(format!(
-        "{source} qkey=0x80010000 srcqp=0x1 CM {name} tid={transaction_id:#x} {fields}"
-    ))
+    Some(format!("{source} qkey=0x80010000 srcqp=0x1 CM {name} tid={transaction_id:#x} {fields}"))
 }
 
 #[test]
@@ -213,16 +195,8 @@ fn every_recorded_frame_parses_and_has_the_right_icrc() {
     for file in expected() {
         let frames = frames(&file.name);
         let packets = packets(&frames);
-        let ipv4 = packets
-            .iter()
-            .filter(|packet| packet.ip.source().is_ipv4())
-            .count();
-        assert_eq!(
-            (ipv4, packets.len() - ipv4),
-            (file.ipv4, file.ipv6),
-            "{}",
-            file.name
-        );
+        let ipv4 = packets.iter().filter(|packet| packet.ip.source().is_ipv4()).count();
+        assert_eq!((ipv4, packets.len() - ipv4), (file.ipv4, file.ipv6), "{}", file.name);
         for packet in &packets {
             assert!(packet.icrc_ok(TableCrc32), "{}: {packet:?}", file.name);
         }
@@ -235,10 +209,7 @@ fn every_capture_is_among_the_expected_ones() {
     let mut found = 0;
     for entry in std::fs::read_dir(captures()).unwrap() {
         let path = entry.unwrap().path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "pcap")
-        {
+        if path.extension().is_some_and(|extension| extension == "pcap") {
             let name = path.file_name().unwrap().to_str().unwrap().to_owned();
             assert!(listed.contains(&name), "{name}");
             found += 1;
@@ -254,12 +225,7 @@ fn every_recorded_frame_is_rebuilt_byte_for_byte() {
             let Ok(packet) = parse(&frame) else { continue };
             let mut rebuilt = vec![0xa5; packet.frame_len()];
             assert_eq!(packet.emit(&mut rebuilt), Some(packet.frame_len()));
-            assert_eq!(
-                rebuilt,
-                frame[..packet.frame_len()],
-                "{}: {packet:?}",
-                file.name
-            );
+            assert_eq!(rebuilt, frame[..packet.frame_len()], "{}: {packet:?}", file.name);
         }
     }
 }
@@ -283,20 +249,13 @@ fn every_cm_message_reads_as_the_other_decoder_read_it_and_is_said_again_byte_fo
         let frames = frames(&file.name);
         let mut lines = Vec::new();
         for packet in packets(&frames) {
-            if packet.bth.opcode != Opcode::UdSendOnly
-                || packet.bth.dest_qp != Qpn::GENERAL_SERVICES
-            {
+            if packet.bth.opcode != Opcode::UdSendOnly || packet.bth.dest_qp != Qpn::GENERAL_SERVICES {
                 continue;
             }
             let Ok((header, message)) = Message::parse(packet.payload) else {
                 continue;
             };
-            assert_eq!(
-                message.emit(header.transaction_id),
-                packet.payload,
-                "{}",
-                file.name
-            );
+            assert_eq!(message.emit(header.transaction_id), packet.payload, "{}", file.name);
             messages += 1;
             lines.extend(cm_line(packet.ip.source(), header.transaction_id, &message));
         }
@@ -319,10 +278,7 @@ fn every_req_carries_its_own_addresses_in_its_private_data() {
                 continue;
             };
             let header = IpCmHeader::parse(&req.private_data).unwrap();
-            assert_eq!(
-                (header.source, header.destination),
-                (packet.ip.source(), packet.ip.destination())
-            );
+            assert_eq!((header.source, header.destination), (packet.ip.source(), packet.ip.destination()));
             let mut again = req.private_data;
             header.write(&mut again);
             assert_eq!(again, req.private_data);

@@ -54,11 +54,7 @@ pub const fn service_id(port: u16) -> u64 {
 
 /// The port of a service id, if it is one of RDMA_PS_TCP.
 pub const fn service_port(service_id: u64) -> Option<u16> {
-    if service_id & !0xffff == RDMA_PS_TCP {
-        Some(service_id as u16)
-    } else {
-        None
-    }
+    if service_id & !0xffff == RDMA_PS_TCP { Some(service_id as u16) } else { None }
 }
 
 /// Why a CM message was not understood.
@@ -343,11 +339,7 @@ struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {
     fn array<const N: usize>(&self, offset: usize) -> [u8; N] {
-        self.0
-            .get(offset..)
-            .and_then(<[u8]>::first_chunk)
-            .copied()
-            .unwrap_or([0; N])
+        self.0.get(offset..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; N])
     }
 
     fn u8(&self, offset: usize) -> u8 {
@@ -419,20 +411,9 @@ impl Data<'_> {
         self.put(offset + 2, path.remote_lid.to_be_bytes());
         self.put(offset + 4, path.local_gid.0);
         self.put(offset + 20, path.remote_gid.0);
-        self.put_u32(
-            offset + 36,
-            path.flow_label << 12 | u32::from(path.packet_rate & 0x3f),
-        );
+        self.put_u32(offset + 36, path.flow_label << 12 | u32::from(path.packet_rate & 0x3f));
         let service = path.service_level << 4 | u8::from(path.subnet_local) << 3;
-        self.put(
-            offset + 40,
-            [
-                path.traffic_class,
-                path.hop_limit,
-                service,
-                path.local_ack_timeout << 3,
-            ],
-        );
+        self.put(offset + 40, [path.traffic_class, path.hop_limit, service, path.local_ack_timeout << 3]);
     }
 }
 
@@ -476,15 +457,10 @@ impl Req {
             | (self.transport_service_type & 3) << 1
             | u8::from(self.end_to_end_flow_control);
         data.put_u24(40, 0, service);
-        data.put_u24(
-            44,
-            self.starting_psn.get(),
-            self.local_cm_response_timeout << 3 | self.retry_count & 7,
-        );
+        data.put_u24(44, self.starting_psn.get(), self.local_cm_response_timeout << 3 | self.retry_count & 7);
         data.put(48, self.p_key.to_be_bytes());
         let mtu = self.path_mtu << 4 | u8::from(self.rdc_exists) << 3 | self.rnr_retry_count & 7;
-        let retries =
-            self.max_cm_retries << 4 | u8::from(self.srq) << 3 | self.extended_transport_type & 7;
+        let retries = self.max_cm_retries << 4 | u8::from(self.srq) << 3 | self.extended_transport_type & 7;
         data.put(50, [mtu, retries]);
         data.put_path(52, &self.primary);
         data.put_path(52 + PATH_LEN, &self.alternate);
@@ -517,19 +493,10 @@ impl Rep {
         data.put_u32(8, self.local_q_key);
         data.put_u24(12, self.local_qpn.get(), 0);
         data.put_u24(20, self.starting_psn.get(), 0);
-        let delay = self.target_ack_delay << 3
-            | (self.failover_accepted & 3) << 1
-            | u8::from(self.end_to_end_flow_control);
+        let delay =
+            self.target_ack_delay << 3 | (self.failover_accepted & 3) << 1 | u8::from(self.end_to_end_flow_control);
         let retries = self.rnr_retry_count << 5 | u8::from(self.srq) << 4;
-        data.put(
-            24,
-            [
-                self.responder_resources,
-                self.initiator_depth,
-                delay,
-                retries,
-            ],
-        );
+        data.put(24, [self.responder_resources, self.initiator_depth, delay, retries]);
         data.put(28, self.local_ca_guid.to_be_bytes());
         data.put(36, self.private_data);
     }
@@ -566,10 +533,7 @@ impl Message {
             return Err(CmError::Class);
         }
         let fields = Fields(mad.get(MAD_HEADER_LEN..).unwrap_or(&[]));
-        let ids = Ids {
-            local_comm_id: fields.u32(0),
-            remote_comm_id: fields.u32(4),
-        };
+        let ids = Ids { local_comm_id: fields.u32(0), remote_comm_id: fields.u32(4) };
         let message = match header.attribute_id {
             attribute::REQ => Self::Req(Req::read(&fields)),
             attribute::REP => Self::Rep(Rep::read(&fields)),
@@ -622,10 +586,7 @@ impl Message {
     pub fn emit(&self, transaction_id: u64) -> [u8; MAD_LEN] {
         let mut mad = [0; MAD_LEN];
         MadHeader::communication(transaction_id, self.attribute_id()).write(&mut mad);
-        let mut data = Data(
-            mad.last_chunk_mut::<DATA_LEN>()
-                .map_or(&mut [], |data| data),
-        );
+        let mut data = Data(mad.last_chunk_mut::<DATA_LEN>().map_or(&mut [], |data| data));
         match self {
             Self::Req(req) => req.write(&mut data),
             Self::Rep(rep) => rep.write(&mut data),
@@ -663,22 +624,14 @@ impl IpCmHeader {
     pub fn parse(private_data: &[u8; REQ_PRIVATE_LEN]) -> Option<Self> {
         let fields = Fields(private_data);
         let (source, destination): ([u8; 16], [u8; 16]) = (fields.array(4), fields.array(20));
-        let v4 = |bytes: [u8; 16]| {
-            bytes
-                .last_chunk::<4>()
-                .map(|&octets| IpAddr::V4(Ipv4Addr::from(octets)))
-        };
+        let v4 = |bytes: [u8; 16]| bytes.last_chunk::<4>().map(|&octets| IpAddr::V4(Ipv4Addr::from(octets)));
         let v6 = |bytes: [u8; 16]| Some(IpAddr::V6(Ipv6Addr::from(bytes)));
         let (source, destination) = match (fields.u8(0), fields.u8(1) >> 4) {
             (0, 4) => (v4(source)?, v4(destination)?),
             (0, 6) => (v6(source)?, v6(destination)?),
             _ => return None,
         };
-        Some(Self {
-            source_port: fields.u16(2),
-            source,
-            destination,
-        })
+        Some(Self { source_port: fields.u16(2), source, destination })
     }
 
     /// Writes the header to the front of a REQ's private data.
@@ -752,9 +705,6 @@ mod tests {
         assert_eq!(Message::parse(&[0; MAD_LEN]), Err(CmError::Class));
         let mut mad = [0; MAD_LEN];
         MadHeader::communication(1, attribute::LAP).write(&mut mad);
-        assert_eq!(
-            Message::parse(&mad),
-            Err(CmError::Attribute(attribute::LAP))
-        );
+        assert_eq!(Message::parse(&mad), Err(CmError::Attribute(attribute::LAP)));
     }
 }

@@ -61,20 +61,7 @@ impl Bth {
     /// Reads a header; `Err` holds an opcode number that is none of ours.
     #[inline]
     pub(super) const fn from_bytes(bytes: &[u8; BTH_LEN]) -> Result<Self, u8> {
-        let &[
-            opcode,
-            flags,
-            k0,
-            k1,
-            congestion,
-            q0,
-            q1,
-            q2,
-            ack,
-            p0,
-            p1,
-            p2,
-        ] = bytes;
+        let &[opcode, flags, k0, k1, congestion, q0, q1, q2, ack, p0, p1, p2] = bytes;
         let Some(opcode) = Opcode::from_wire(opcode) else {
             return Err(opcode);
         };
@@ -101,26 +88,10 @@ impl Bth {
         let [k0, k1] = self.p_key.0.to_be_bytes();
         let [_, q0, q1, q2] = self.dest_qp.get().to_be_bytes();
         let [_, p0, p1, p2] = self.psn.get().to_be_bytes();
-        let flags = (self.solicited as u8) << 7
-            | (self.mig_req as u8) << 6
-            | (pad_count & 3) << 4
-            | self.tver & 0xf;
+        let flags = (self.solicited as u8) << 7 | (self.mig_req as u8) << 6 | (pad_count & 3) << 4 | self.tver & 0xf;
         let congestion = (self.fecn as u8) << 7 | (self.becn as u8) << 6 | self.reserved & 0x3f;
         let ack = (self.ack_req as u8) << 7 | self.reserved_psn & 0x7f;
-        [
-            self.opcode as u8,
-            flags,
-            k0,
-            k1,
-            congestion,
-            q0,
-            q1,
-            q2,
-            ack,
-            p0,
-            p1,
-            p2,
-        ]
+        [self.opcode as u8, flags, k0, k1, congestion, q0, q1, q2, ack, p0, p1, p2]
     }
 }
 
@@ -215,15 +186,13 @@ impl Syndrome {
 
 /// The waiting times of an RNR NAK in units of 10 µs, by its timer field.
 const RNR_TIMER_10US: [u32; 32] = [
-    65_536, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1_024,
-    1_536, 2_048, 3_072, 4_096, 6_144, 8_192, 12_288, 16_384, 24_576, 32_768, 49_152,
+    65_536, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1_024, 1_536, 2_048, 3_072,
+    4_096, 6_144, 8_192, 12_288, 16_384, 24_576, 32_768, 49_152,
 ];
 
 /// How long an RNR NAK with this timer field asks to wait, in nanoseconds.
 pub fn rnr_timer_ns(timer: u8) -> u64 {
-    RNR_TIMER_10US
-        .get(usize::from(timer & 0x1f))
-        .map_or(0, |&units| u64::from(units) * 10_000)
+    RNR_TIMER_10US.get(usize::from(timer & 0x1f)).map_or(0, |&units| u64::from(units) * 10_000)
 }
 
 /// ACK extended transport header.
@@ -347,9 +316,7 @@ impl Ext {
                 let bytes = put(bytes, &atomic.swap_add.to_be_bytes())?;
                 put(bytes, &atomic.compare.to_be_bytes())
             }
-            Self::AtomicAck(aeth, original) => {
-                put(put(bytes, &aeth_bytes(*aeth))?, &original.to_be_bytes())
-            }
+            Self::AtomicAck(aeth, original) => put(put(bytes, &aeth_bytes(*aeth))?, &original.to_be_bytes()),
             Self::Reserved(reserved) => put(bytes, reserved),
         }
     }
@@ -402,31 +369,20 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn reth(&mut self) -> Option<Reth> {
-        Some(Reth {
-            va: self.u64()?,
-            r_key: RKey(self.u32()?),
-            dma_len: self.u32()?,
-        })
+        Some(Reth { va: self.u64()?, r_key: RKey(self.u32()?), dma_len: self.u32()? })
     }
 
     #[inline]
     fn aeth(&mut self) -> Option<Aeth> {
         let &[syndrome, m0, m1, m2] = self.take()?;
-        Some(Aeth {
-            syndrome: Syndrome::from_wire(syndrome),
-            msn: Msn::new(u32::from_be_bytes([0, m0, m1, m2])),
-        })
+        Some(Aeth { syndrome: Syndrome::from_wire(syndrome), msn: Msn::new(u32::from_be_bytes([0, m0, m1, m2])) })
     }
 
     #[inline]
     fn deth(&mut self) -> Option<Deth> {
         let q_key = QKey(self.u32()?);
         let &[reserved, q0, q1, q2] = self.take()?;
-        Some(Deth {
-            q_key,
-            reserved,
-            source_qp: Qpn::new(u32::from_be_bytes([0, q0, q1, q2])),
-        })
+        Some(Deth { q_key, reserved, source_qp: Qpn::new(u32::from_be_bytes([0, q0, q1, q2])) })
     }
 }
 
@@ -438,10 +394,7 @@ mod tests {
     #[test]
     fn the_rnr_timers_are_the_doubling_sequence_of_the_standard() {
         assert_eq!(rnr_timer_ns(0), 655_360_000);
-        assert_eq!(
-            [1, 2, 3, 4].map(rnr_timer_ns),
-            [10_000, 20_000, 30_000, 40_000]
-        );
+        assert_eq!([1, 2, 3, 4].map(rnr_timer_ns), [10_000, 20_000, 30_000, 40_000]);
         for timer in 5..32u8 {
             assert_eq!(rnr_timer_ns(timer), 2 * rnr_timer_ns(timer - 2), "{timer}");
         }

@@ -41,11 +41,7 @@ impl Ethernet {
     /// Bytes on the wire.
     #[expect(clippy::len_without_is_empty, reason = "a header is never empty")]
     pub const fn len(&self) -> usize {
-        if self.vlan_tci.is_some() {
-            ETHERNET_LEN + 4
-        } else {
-            ETHERNET_LEN
-        }
+        if self.vlan_tci.is_some() { ETHERNET_LEN + 4 } else { ETHERNET_LEN }
     }
 
     /// Reads a header; gives the rest.
@@ -56,40 +52,18 @@ impl Ethernet {
         let (destination, source) = ([d0, d1, d2, d3, d4, d5], [s0, s1, s2, s3, s4, s5]);
         let ethertype = u16::from_be_bytes([t0, t1]);
         if ethertype != ETHERTYPE_VLAN {
-            return Some((
-                Self {
-                    destination,
-                    source,
-                    vlan_tci: None,
-                    ethertype,
-                },
-                rest,
-            ));
+            return Some((Self { destination, source, vlan_tci: None, ethertype }, rest));
         }
         let (&[v0, v1, t0, t1], rest) = rest.split_first_chunk::<4>()?;
-        let (vlan_tci, ethertype) = (
-            Some(u16::from_be_bytes([v0, v1])),
-            u16::from_be_bytes([t0, t1]),
-        );
-        Some((
-            Self {
-                destination,
-                source,
-                vlan_tci,
-                ethertype,
-            },
-            rest,
-        ))
+        let (vlan_tci, ethertype) = (Some(u16::from_be_bytes([v0, v1])), u16::from_be_bytes([t0, t1]));
+        Some((Self { destination, source, vlan_tci, ethertype }, rest))
     }
 
     /// Writes the header to the front of `frame`; gives the rest.
     pub fn write<'a>(&self, frame: &'a mut [u8]) -> Option<&'a mut [u8]> {
         let rest = put(put(frame, &self.destination)?, &self.source)?;
         let rest = match self.vlan_tci {
-            Some(tci) => put(
-                put(rest, &ETHERTYPE_VLAN.to_be_bytes())?,
-                &tci.to_be_bytes(),
-            )?,
+            Some(tci) => put(put(rest, &ETHERTYPE_VLAN.to_be_bytes())?, &tci.to_be_bytes())?,
             None => rest,
         };
         put(rest, &self.ethertype.to_be_bytes())
@@ -175,10 +149,7 @@ impl Ip {
     /// Writes the header for `payload_len` bytes to the front of `bytes`; gives the rest.
     pub fn write<'a>(&self, bytes: &'a mut [u8], payload_len: usize) -> Option<&'a mut [u8]> {
         match self {
-            Self::V4(v4) => put(
-                bytes,
-                &v4.to_bytes(u16::try_from(payload_len.checked_add(IPV4_LEN)?).ok()?),
-            ),
+            Self::V4(v4) => put(bytes, &v4.to_bytes(u16::try_from(payload_len.checked_add(IPV4_LEN)?).ok()?)),
             Self::V6(v6) => put(bytes, &v6.to_bytes(u16::try_from(payload_len).ok()?)),
         }
     }
@@ -188,10 +159,7 @@ impl Ip {
 #[inline]
 pub(super) fn ipv4_checksum(header: &[u8; IPV4_LEN]) -> u16 {
     let (words, _) = header.as_chunks::<2>();
-    let sum: u32 = words
-        .iter()
-        .map(|&word| u32::from(u16::from_be_bytes(word)))
-        .sum();
+    let sum: u32 = words.iter().map(|&word| u32::from(u16::from_be_bytes(word))).sum();
     let sum = (sum & 0xffff) + (sum >> 16);
     !((sum & 0xffff) + (sum >> 16)) as u16
 }
@@ -203,28 +171,8 @@ impl Ipv4 {
         let flags = if self.dont_fragment { 0x40 } else { 0 };
         let [s0, s1, s2, s3] = self.source.octets();
         let [d0, d1, d2, d3] = self.destination.octets();
-        let mut bytes = [
-            0x45,
-            self.tos,
-            l0,
-            l1,
-            i0,
-            i1,
-            flags,
-            0,
-            self.ttl,
-            PROTOCOL_UDP,
-            0,
-            0,
-            s0,
-            s1,
-            s2,
-            s3,
-            d0,
-            d1,
-            d2,
-            d3,
-        ];
+        let mut bytes =
+            [0x45, self.tos, l0, l1, i0, i1, flags, 0, self.ttl, PROTOCOL_UDP, 0, 0, s0, s1, s2, s3, d0, d1, d2, d3];
         let [c0, c1] = ipv4_checksum(&bytes).to_be_bytes();
         let [_, _, _, _, _, _, _, _, _, _, at0, at1, ..] = &mut bytes;
         (*at0, *at1) = (c0, c1);
@@ -260,10 +208,7 @@ impl Udp {
     /// Writes the header for all of `bytes` to their front; gives the rest.
     pub fn write<'a>(&self, bytes: &'a mut [u8]) -> Option<&'a mut [u8]> {
         let len = u16::try_from(bytes.len()).ok()?;
-        let rest = put(
-            put(bytes, &self.source_port.to_be_bytes())?,
-            &ROCE_V2_PORT.to_be_bytes(),
-        )?;
+        let rest = put(put(bytes, &self.source_port.to_be_bytes())?, &ROCE_V2_PORT.to_be_bytes())?;
         put(put(rest, &len.to_be_bytes())?, &self.checksum.to_be_bytes())
     }
 }
@@ -288,9 +233,8 @@ pub(super) fn parse(frame: &[u8]) -> Result<Parsed<'_>, ParseError> {
         ETHERTYPE_IPV6 => parse_ipv6(rest)?,
         _ => return Err(ParseError::NotIp),
     };
-    let (&[s0, s1, d0, d1, l0, l1, c0, c1], body) = datagram
-        .split_first_chunk::<UDP_LEN>()
-        .ok_or(ParseError::Truncated)?;
+    let (&[s0, s1, d0, d1, l0, l1, c0, c1], body) =
+        datagram.split_first_chunk::<UDP_LEN>().ok_or(ParseError::Truncated)?;
     let port = u16::from_be_bytes([d0, d1]);
     if port != ROCE_V2_PORT {
         return Err(ParseError::NotRoce { port });
@@ -298,46 +242,14 @@ pub(super) fn parse(frame: &[u8]) -> Result<Parsed<'_>, ParseError> {
     if usize::from(u16::from_be_bytes([l0, l1])) != datagram.len() {
         return Err(ParseError::UdpLength);
     }
-    let udp = Udp {
-        source_port: u16::from_be_bytes([s0, s1]),
-        checksum: u16::from_be_bytes([c0, c1]),
-    };
-    Ok(Parsed {
-        ethernet,
-        ip,
-        udp,
-        packet,
-        body,
-    })
+    let udp = Udp { source_port: u16::from_be_bytes([s0, s1]), checksum: u16::from_be_bytes([c0, c1]) };
+    Ok(Parsed { ethernet, ip, udp, packet, body })
 }
 
 #[inline]
 fn parse_ipv4(bytes: &[u8]) -> Result<(Ip, &[u8], &[u8]), ParseError> {
-    let (header, _) = bytes
-        .split_first_chunk::<IPV4_LEN>()
-        .ok_or(ParseError::Truncated)?;
-    let &[
-        version,
-        tos,
-        l0,
-        l1,
-        i0,
-        i1,
-        f0,
-        f1,
-        ttl,
-        protocol,
-        _,
-        _,
-        s0,
-        s1,
-        s2,
-        s3,
-        d0,
-        d1,
-        d2,
-        d3,
-    ] = header;
+    let (header, _) = bytes.split_first_chunk::<IPV4_LEN>().ok_or(ParseError::Truncated)?;
+    let &[version, tos, l0, l1, i0, i1, f0, f1, ttl, protocol, _, _, s0, s1, s2, s3, d0, d1, d2, d3] = header;
     if version >> 4 != 4 {
         return Err(ParseError::IpVersion);
     }
@@ -351,9 +263,7 @@ fn parse_ipv4(bytes: &[u8]) -> Result<(Ip, &[u8], &[u8]), ParseError> {
     if f0 & 0xbf != 0 || f1 != 0 {
         return Err(ParseError::Fragment);
     }
-    let packet = bytes
-        .get(..usize::from(u16::from_be_bytes([l0, l1])))
-        .ok_or(ParseError::Truncated)?;
+    let packet = bytes.get(..usize::from(u16::from_be_bytes([l0, l1]))).ok_or(ParseError::Truncated)?;
     let datagram = packet.get(IPV4_LEN..).ok_or(ParseError::Truncated)?;
     if ipv4_checksum(header) != 0 {
         return Err(ParseError::IpChecksum);
@@ -371,15 +281,9 @@ fn parse_ipv4(bytes: &[u8]) -> Result<(Ip, &[u8], &[u8]), ParseError> {
 
 #[inline]
 fn parse_ipv6(bytes: &[u8]) -> Result<(Ip, &[u8], &[u8]), ParseError> {
-    let (&[a, b, c, d, l0, l1, next, hop_limit], rest) = bytes
-        .split_first_chunk::<8>()
-        .ok_or(ParseError::Truncated)?;
-    let (source, rest) = rest
-        .split_first_chunk::<16>()
-        .ok_or(ParseError::Truncated)?;
-    let (destination, _) = rest
-        .split_first_chunk::<16>()
-        .ok_or(ParseError::Truncated)?;
+    let (&[a, b, c, d, l0, l1, next, hop_limit], rest) = bytes.split_first_chunk::<8>().ok_or(ParseError::Truncated)?;
+    let (source, rest) = rest.split_first_chunk::<16>().ok_or(ParseError::Truncated)?;
+    let (destination, _) = rest.split_first_chunk::<16>().ok_or(ParseError::Truncated)?;
     let first = u32::from_be_bytes([a, b, c, d]);
     if first >> 28 != 6 {
         return Err(ParseError::IpVersion);

@@ -202,10 +202,7 @@ impl Opcode {
 
     /// Whether immediate data follows.
     pub const fn has_immediate(self) -> bool {
-        matches!(
-            self.extension(),
-            Extension::Imm | Extension::RethImm | Extension::DethImm
-        )
+        matches!(self.extension(), Extension::Imm | Extension::RethImm | Extension::DethImm)
     }
 
     /// Whether the message invalidates a key.
@@ -237,9 +234,7 @@ mod tests {
 
     #[test]
     fn every_number_gives_back_its_opcode_and_no_other_does() {
-        let known = (0..=255u8)
-            .filter(|&value| Opcode::from_wire(value).is_some())
-            .count();
+        let known = (0..=255u8).filter(|&value| Opcode::from_wire(value).is_some()).count();
         assert_eq!(known, Opcode::ALL.len());
         for &opcode in Opcode::ALL {
             assert_eq!(Opcode::from_wire(opcode as u8), Some(opcode));
@@ -259,33 +254,19 @@ mod tests {
             if opcode != Opcode::CongestionNotification {
                 assert_eq!(spelled, opcode.name());
             }
-            for (word, position) in [
-                ("FIRST", Position::First),
-                ("MIDDLE", Position::Middle),
-                ("LAST", Position::Last),
-            ] {
-                assert_eq!(
-                    opcode.name().contains(word),
-                    opcode.position() == position,
-                    "{opcode:?}"
-                );
+            for (word, position) in [("FIRST", Position::First), ("MIDDLE", Position::Middle), ("LAST", Position::Last)]
+            {
+                assert_eq!(opcode.name().contains(word), opcode.position() == position, "{opcode:?}");
             }
             assert_eq!(opcode.name().contains("IMMEDIATE"), opcode.has_immediate());
-            assert_eq!(
-                opcode.name().contains("INVALIDATE"),
-                opcode.has_invalidate()
-            );
+            assert_eq!(opcode.name().contains("INVALIDATE"), opcode.has_invalidate());
         }
     }
 
     #[test]
     fn a_reliable_packet_is_a_request_or_a_response() {
         for &opcode in Opcode::ALL {
-            assert_eq!(
-                opcode.is_request() || opcode.is_response(),
-                (opcode as u8) < 0x20,
-                "{opcode:?}"
-            );
+            assert_eq!(opcode.is_request() || opcode.is_response(), (opcode as u8) < 0x20, "{opcode:?}");
             assert!(!(opcode.is_request() && opcode.is_response()));
         }
     }
@@ -294,8 +275,7 @@ mod tests {
     fn a_reth_stands_only_where_a_write_or_a_read_starts() {
         for &opcode in Opcode::ALL {
             let starts_remote_access =
-                matches!(opcode.message(), Message::RdmaWrite | Message::ReadRequest)
-                    && opcode.position().starts();
+                matches!(opcode.message(), Message::RdmaWrite | Message::ReadRequest) && opcode.position().starts();
             let has_reth = matches!(opcode.extension(), Extension::Reth | Extension::RethImm);
             assert_eq!(has_reth, starts_remote_access, "{opcode:?}");
         }

@@ -66,53 +66,22 @@ impl FrameTemplate {
         let (ip, ethertype) = match (av.source, av.destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 let (tos, ttl) = (av.dscp << 2, av.hop_limit);
-                (
-                    Ip::V4(Ipv4 {
-                        tos,
-                        ident: 0,
-                        dont_fragment: true,
-                        ttl,
-                        source,
-                        destination,
-                    }),
-                    ETHERTYPE_IPV4,
-                )
+                (Ip::V4(Ipv4 { tos, ident: 0, dont_fragment: true, ttl, source, destination }), ETHERTYPE_IPV4)
             }
             (IpAddr::V6(source), IpAddr::V6(destination)) => {
                 let (traffic_class, hop_limit) = (av.dscp << 2, av.hop_limit);
-                (
-                    Ip::V6(Ipv6 {
-                        traffic_class,
-                        flow_label: 0,
-                        hop_limit,
-                        source,
-                        destination,
-                    }),
-                    ETHERTYPE_IPV6,
-                )
+                (Ip::V6(Ipv6 { traffic_class, flow_label: 0, hop_limit, source, destination }), ETHERTYPE_IPV6)
             }
             _ => return None,
         };
-        let ethernet = Ethernet {
-            destination: av.destination_mac,
-            source: av.source_mac,
-            vlan_tci: av.vlan_tci,
-            ethertype,
-        };
+        let ethernet =
+            Ethernet { destination: av.destination_mac, source: av.source_mac, vlan_tci: av.vlan_tci, ethertype };
         let len = ethernet.len() + ip.len() + UDP_LEN;
         let mut bytes = [0; HEADERS_MAX];
         let rest = ethernet.write(bytes.get_mut(..len)?)?;
         let rest = ip.write(rest, UDP_LEN)?;
-        Udp {
-            source_port: av.source_port,
-            checksum: 0,
-        }
-        .write(rest)?;
-        Some(Self {
-            bytes,
-            len: len as u8,
-            ip,
-        })
+        Udp { source_port: av.source_port, checksum: 0 }.write(rest)?;
+        Some(Self { bytes, len: len as u8, ip })
     }
 
     /// Bytes of link, network and UDP headers.
@@ -122,11 +91,7 @@ impl FrameTemplate {
 
     /// Bytes of a whole frame with these extension headers and this much payload, pad and ICRC included.
     pub const fn frame_len(&self, ext: &Ext, payload_len: usize) -> usize {
-        self.len as usize
-            + BTH_LEN
-            + ext.extension().len()
-            + payload_len.next_multiple_of(4)
-            + ICRC_LEN
+        self.len as usize + BTH_LEN + ext.extension().len() + payload_len.next_multiple_of(4) + ICRC_LEN
     }
 
     /// Bytes from the IP header on of a frame: what an IP MTU limits.
@@ -146,19 +111,12 @@ impl FrameTemplate {
         payload_len: usize,
         fill: impl FnOnce(&mut [u8]) -> Result<(), E>,
     ) -> Result<(), EmitError<E>> {
-        self.headers(frame, bth, ext, payload_len)
-            .ok_or(EmitError::Shape)?;
+        self.headers(frame, bth, ext, payload_len).ok_or(EmitError::Shape)?;
         let payload_at = self.header_len() + BTH_LEN + ext.extension().len();
-        let (_, tail) = frame
-            .split_at_mut_checked(payload_at)
-            .ok_or(EmitError::Shape)?;
-        let (payload, pad) = tail
-            .split_at_mut_checked(payload_len)
-            .ok_or(EmitError::Shape)?;
+        let (_, tail) = frame.split_at_mut_checked(payload_at).ok_or(EmitError::Shape)?;
+        let (payload, pad) = tail.split_at_mut_checked(payload_len).ok_or(EmitError::Shape)?;
         fill(payload).map_err(EmitError::Fill)?;
-        let (pad, _) = pad
-            .split_last_chunk_mut::<ICRC_LEN>()
-            .ok_or(EmitError::Shape)?;
+        let (pad, _) = pad.split_last_chunk_mut::<ICRC_LEN>().ok_or(EmitError::Shape)?;
         pad.fill(0);
         self.seal(crc, frame).ok_or(EmitError::Shape)
     }
@@ -166,9 +124,7 @@ impl FrameTemplate {
     /// Writes everything before the payload.
     #[inline]
     fn headers(&self, frame: &mut [u8], bth: &Bth, ext: &Ext, payload_len: usize) -> Option<()> {
-        if frame.len() != self.frame_len(ext, payload_len)
-            || bth.opcode.extension() != ext.extension()
-        {
+        if frame.len() != self.frame_len(ext, payload_len) || bth.opcode.extension() != ext.extension() {
             return None;
         }
         let (front, rest) = frame.split_at_mut_checked(self.header_len())?;

@@ -1,0 +1,102 @@
+//! Held frames: received frames that cannot be used yet, kept in memory that was there before (T-05).
+//!
+//! A frame is held when its queue pair's lane is busy elsewhere, when it came out of order from a peer that repairs
+//! selectively, or when the responder waits (for pins to drain, for a receive). The pool is one per port and bounded; each
+//! queue pair has a cap of its own. What does not fit is dropped and counted, and the transport's retransmission brings
+//! it again.
+
+use crate::lock::SpinLock;
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::mem::ManuallyDrop;
+use core::ops::Deref;
+
+/// Bytes of the largest frame that is held: path MTU 4096 with every header, a VLAN tag and the ICRC.
+pub const HELD_FRAME_SIZE: usize = 4096 + 128;
+
+type Buffer = Box<[u8]>;
+
+/// The buffers of one port.
+pub struct HeldPool {
+    free: SpinLock<Vec<Buffer>>,
+}
+
+impl HeldPool {
+    /// `count` buffers; `None` without memory.
+    pub fn try_new(count: u32) -> Option<Self> {
+        let mut free = Vec::new();
+        free.try_reserve_exact(count as usize).ok()?;
+        for _ in 0..count {
+            let mut buffer = Vec::new();
+            buffer.try_reserve_exact(HELD_FRAME_SIZE).ok()?;
+            buffer.resize(HELD_FRAME_SIZE, 0u8);
+            // The capacity is exact or the allocator's choice; shrinking a Vec of zero slack does not allocate.
+            free.push(buffer.into_boxed_slice());
+        }
+        Some(Self { free: SpinLock::new(free) })
+    }
+
+    /// Copies `frame` into a free buffer. `None`: the pool is used up, or the frame is larger than any that is valid.
+    pub fn hold<'a>(&'a self, frame: &[u8]) -> Option<Held<'a>> {
+        if frame.len() > HELD_FRAME_SIZE {
+            return None;
+        }
+        let mut buffer = self.free.with(Vec::pop)?;
+        if let Some(start) = buffer.get_mut(..frame.len()) {
+            start.copy_from_slice(frame);
+        }
+        Some(Held { pool: self, buffer: ManuallyDrop::new(buffer), len: frame.len() })
+    }
+
+    /// How many buffers are free.
+    pub fn free_count(&self) -> usize {
+        self.free.with(|free| free.len())
+    }
+}
+
+/// One held frame; its buffer goes back to the pool when it is dropped.
+pub struct Held<'a> {
+    pool: &'a HeldPool,
+    buffer: ManuallyDrop<Buffer>,
+    len: usize,
+}
+
+impl Deref for Held<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.buffer.get(..self.len).unwrap_or(&[])
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        // SAFETY: the buffer is taken once, here, and `self` is not used again.
+        let buffer = unsafe { ManuallyDrop::take(&mut self.buffer) };
+        self.pool.free.with(|free| free.push(buffer));
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// T-05
+    #[test]
+    fn a_used_up_pool_refuses_and_a_dropped_frame_comes_back() {
+        let pool = HeldPool::try_new(2).unwrap();
+        let first = pool.hold(b"one").unwrap();
+        let second = pool.hold(b"two").unwrap();
+        assert_eq!((&*first, &*second), (&b"one"[..], &b"two"[..]));
+        assert!(pool.hold(b"three").is_none());
+        drop(first);
+        assert_eq!(&*pool.hold(b"three").unwrap(), b"three");
+    }
+
+    #[test]
+    fn a_frame_larger_than_any_valid_one_is_refused() {
+        let pool = HeldPool::try_new(1).unwrap();
+        assert!(pool.hold(&[0; HELD_FRAME_SIZE + 1]).is_none());
+        assert_eq!(pool.free_count(), 1);
+    }
+}
