@@ -12,9 +12,11 @@ extern crate std;
 
 pub mod bitmap;
 pub mod counters;
+pub mod cq_ring;
 pub mod held;
 pub mod lane;
 pub mod lock;
+pub mod ring;
 pub mod shared;
 pub mod slots;
 pub mod sync;
