@@ -7,6 +7,8 @@
 #![forbid(unsafe_code)]
 #![no_std]
 
+extern crate alloc;
+
 pub mod completion;
 pub mod crc;
 pub mod gid;
@@ -14,6 +16,7 @@ pub mod key;
 pub mod memory;
 pub mod outbox;
 pub mod psn;
+pub mod qp;
 pub mod time;
 pub mod turn;
 pub mod wire;
