@@ -6,8 +6,13 @@
 //!
 //! The runner must be at DISPATCH_LEVEL, or a preempted one would stall the lane (T-11); raising is the caller's. One word,
 //! changed by read-modify-write only (T-14).
+//!
+//! A mark is never lost: either the runner takes another turn for it, or it stays on an idle lane, where the next one who
+//! enters answers it by entering. The latter happens when a runner goes without [`Entered::leave`] (its budget is spent,
+//! T-10) and to [`Lane::mark`]: whoever does one of these sees to it that somebody kicks later.
 
 use crate::sync::{AtomicU32, Ordering, UnsafeCell};
+use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 
@@ -37,12 +42,20 @@ impl<T> Lane<T> {
     /// leaves, and sees everything this caller did before.
     pub fn try_enter(&self) -> Option<Entered<'_, T>> {
         if self.word.compare_exchange(IDLE, RUNNING, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-            return Some(Entered { lane: self });
+            return Some(Entered { lane: self, _not_shared: PhantomData });
         }
-        // Either the runner is still inside and will see the mark, or it left since and the lane is ours.
-        let before = self.word.fetch_or(RUNNING | MARKED, Ordering::AcqRel);
-        // Not `then_some`: it would make the guard first, and dropping it would idle the lane under its runner.
-        (before == IDLE).then(|| Entered { lane: self })
+        // Either the runner is still inside and will see the mark, or nobody is and the lane is ours.
+        if self.word.fetch_or(RUNNING | MARKED, Ordering::AcqRel) & RUNNING != 0 {
+            return None;
+        }
+        // The mark, our own and perhaps an older one, is answered by the turn that begins.
+        self.word.fetch_and(!MARKED, Ordering::AcqRel);
+        Some(Entered { lane: self, _not_shared: PhantomData })
+    }
+
+    /// Leaves a mark without entering. False: nobody is inside, so somebody has to be made to kick (a deferred call).
+    pub fn mark(&self) -> bool {
+        self.word.fetch_or(MARKED, Ordering::AcqRel) & RUNNING != 0
     }
 
     /// Runs `turn` on the core until no mark is left, or leaves a mark. True when this caller ran it.
@@ -65,6 +78,8 @@ impl<T> Lane<T> {
 #[must_use]
 pub struct Entered<'a, T> {
     lane: &'a Lane<T>,
+    /// Not Sync, since a `&Entered` gives a `&T` and T need not be; not Send, since the processor was raised for it.
+    _not_shared: PhantomData<*mut T>,
 }
 
 impl<T> Entered<'_, T> {
@@ -76,7 +91,7 @@ impl<T> Entered<'_, T> {
             return Ok(());
         }
         lane.word.fetch_and(!MARKED, Ordering::AcqRel);
-        Err(Entered { lane })
+        Err(Entered { lane, _not_shared: PhantomData })
     }
 }
 
@@ -102,9 +117,9 @@ impl<T> DerefMut for Entered<'_, T> {
 }
 
 impl<T> Drop for Entered<'_, T> {
-    /// Dropped without leaving: whoever does that has no further turn to take, so marks are given up with it.
+    /// Goes without a further turn. Marks stay; whoever does this sees to a later kick, or knows that none is needed.
     fn drop(&mut self) {
-        self.lane.word.store(IDLE, Ordering::Release);
+        self.lane.word.fetch_and(!RUNNING, Ordering::Release);
     }
 }
 
@@ -125,6 +140,38 @@ mod tests {
             }
         }));
         assert_eq!(turns.get(), 3);
+    }
+
+    #[test]
+    fn a_mark_left_while_inside_asks_for_one_more_turn() {
+        let lane = Lane::new(());
+        let entered = lane.try_enter().unwrap();
+        assert!(lane.try_enter().is_none());
+        assert!(lane.mark());
+        let entered = entered.leave().unwrap_err();
+        assert!(entered.leave().is_ok());
+    }
+
+    /// T-10
+    #[test]
+    fn a_runner_that_goes_without_leaving_leaves_the_mark_for_the_next_one() {
+        let lane = Lane::new(());
+        let entered = lane.try_enter().unwrap();
+        assert!(lane.try_enter().is_none());
+        drop(entered);
+        let turns = Cell::new(0);
+        assert!(lane.kick(|()| turns.set(turns.get() + 1)));
+        assert_eq!(turns.get(), 1, "entering answers the mark");
+        assert!(lane.try_enter().unwrap().leave().is_ok());
+    }
+
+    #[test]
+    fn a_mark_on_an_idle_lane_is_answered_by_the_next_kick() {
+        let lane = Lane::new(());
+        assert!(!lane.mark());
+        let turns = Cell::new(0);
+        assert!(lane.kick(|()| turns.set(turns.get() + 1)));
+        assert_eq!(turns.get(), 1);
     }
 
     #[test]
@@ -171,6 +218,44 @@ mod model {
             assert_eq!(*entered, 2);
             *entered = 0;
             assert!(entered.leave().is_ok());
+        });
+    }
+    /// T-12, T-14: three kickers; a turn after the last kick sees what all of them did, and nobody meets anybody inside.
+    #[test]
+    fn three_kickers_and_no_lost_wake_up() {
+        loom::model(|| {
+            let shared = Arc::new((AtomicU32::new(0), Lane::new(0u32)));
+            let kick = |shared: &(AtomicU32, Lane<u32>)| {
+                shared.0.fetch_add(1, Ordering::Relaxed);
+                shared.1.kick(|seen| *seen = shared.0.load(Ordering::Relaxed));
+            };
+            let threads = [0, 1].map(|_| {
+                let other = shared.clone();
+                loom::thread::spawn(move || kick(&other))
+            });
+            kick(&shared);
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+            assert_eq!(*shared.1.try_enter().unwrap(), 3);
+        });
+    }
+
+    /// T-10: a runner whose budget is spent goes, and has a deferred call kick; the mark it did not answer is answered.
+    #[test]
+    fn a_runner_that_goes_early_loses_nothing_if_it_has_somebody_kick() {
+        loom::model(|| {
+            let shared = Arc::new((AtomicU32::new(0), Lane::new(0u32)));
+            let other = shared.clone();
+            let thread = loom::thread::spawn(move || {
+                other.0.fetch_add(1, Ordering::Relaxed);
+                other.1.kick(|seen| *seen = other.0.load(Ordering::Relaxed));
+            });
+            let went_early = shared.1.try_enter().map(drop).is_some();
+            thread.join().unwrap();
+            // Otherwise the other one was inside, and has seen its own work there.
+            if went_early {
+                shared.1.kick(|seen| *seen = shared.0.load(Ordering::Relaxed));
+            }
+            assert_eq!(*shared.1.try_enter().unwrap(), 1);
         });
     }
 }

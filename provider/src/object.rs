@@ -10,9 +10,8 @@
 //!
 //! The provider never reads the C structure back: the consumer may rewrite `Dispatch` (COM-16) and owns `NdkReserved`.
 
-use crate::sync::{AtomicUsize, Ordering, fence};
+use crate::sync::{AtomicUsize, Ordering, UnsafeCell};
 use alloc::alloc::{Layout, alloc, dealloc};
-use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
@@ -31,6 +30,10 @@ pub unsafe trait Kind: Sized + 'static {
     type Abi;
     /// What the provider knows of it; holds a [`Ref`] for every antecedent.
     type State: Send + Sync;
+
+    /// The last reference is gone: gives back what must be back when the close completes (quotas, LT-21; memory that is
+    /// worth it). References to antecedents stay in the state, which is dropped after the completion has returned.
+    fn ending(_state: &mut Self::State) {}
 }
 
 /// The consumer's close, remembered until it can complete.
@@ -42,7 +45,8 @@ struct PendingClose {
 /// An object of kind `K`, as allocated.
 #[repr(C)]
 pub struct Object<K: Kind> {
-    abi: UnsafeCell<K::Abi>,
+    /// Core's, whatever checks the rest: the consumer's handle points here.
+    abi: core::cell::UnsafeCell<K::Abi>,
     references: AtomicUsize,
     close: UnsafeCell<Option<PendingClose>>,
     state: K::State,
@@ -69,8 +73,12 @@ impl<K: Kind> Object<K> {
         // SAFETY: the layout has at least the counter's size, which is not zero, as GlobalAlloc asks.
         let memory = unsafe { alloc(Self::LAYOUT) };
         let object = NonNull::new(memory.cast::<Self>())?;
-        let value =
-            Self { abi: UnsafeCell::new(abi), references: AtomicUsize::new(1), close: UnsafeCell::new(None), state };
+        let value = Self {
+            abi: core::cell::UnsafeCell::new(abi),
+            references: AtomicUsize::new(1),
+            close: UnsafeCell::new(None),
+            state,
+        };
         // SAFETY: the memory was just allocated with this type's layout and nobody else knows it.
         unsafe { object.write(value) };
         Some(Ref(object))
@@ -80,19 +88,17 @@ impl<K: Kind> Object<K> {
     fn release(object: NonNull<Self>) -> bool {
         // SAFETY: the caller's reference, given back by this very line, keeps the object alive up to it.
         let references = unsafe { &object.as_ref().references };
-        if references.fetch_sub(1, Ordering::Release) != 1 {
-            return false;
-        }
-        fence(Ordering::Acquire);
-        true
+        // Acquire too, for the last one: a fence would do, but the thread sanitizer knows none (T-14).
+        references.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
     /// Ends an object whose last reference is gone. `notify` tells whether a pending close is told so.
     fn end(object: NonNull<Self>, notify: bool) {
         // SAFETY: the count is zero: nobody else reaches the object, and it is read out exactly once.
-        let Self { close, state, .. } = unsafe { object.read() };
+        let Self { close, mut state, .. } = unsafe { object.read() };
         // SAFETY: the memory came from `alloc` with this layout; what was in it has been moved out.
         unsafe { dealloc(object.as_ptr().cast(), Self::LAYOUT) };
+        K::ending(&mut state);
         if notify && let Some(PendingClose { completion: Some(completion), context }) = close.into_inner() {
             // SAFETY: NDKPI close_object: the completion is callable until it was called once, at <= DISPATCH_LEVEL.
             unsafe { completion(context) };
@@ -190,10 +196,12 @@ pub unsafe fn close<K: Kind>(
     // SAFETY: a handle is never NULL (the contract above).
     let object: NonNull<Object<K>> = unsafe { NonNull::new_unchecked(handle.cast()) };
     // SAFETY: the handle's reference keeps the object alive.
-    let pending = unsafe { object.as_ref() }.close.get();
-    // SAFETY: NDKPI: a handle is closed once, so this is the only write, and it happens before the handle's reference is
-    // given back, so before anybody reads it.
-    unsafe { pending.write(Some(PendingClose { completion, context })) };
+    let close = &unsafe { object.as_ref() }.close;
+    close.with_mut(|close| {
+        // SAFETY: NDKPI: a handle is closed once, so this is the only write, and it happens before the handle's reference
+        // is given back, so before anybody reads it.
+        unsafe { close.write(Some(PendingClose { completion, context })) };
+    });
     if Object::release(object) {
         Object::end(object, false);
         return STATUS_SUCCESS;

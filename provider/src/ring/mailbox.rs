@@ -63,6 +63,12 @@ impl<T> Mailbox<T> {
         Ok(())
     }
 
+    /// Whether a thing put in now would come back. For the only one who puts things in, a "no" stays true until it does.
+    pub fn is_full(&self) -> bool {
+        let head = self.head.load(Ordering::Acquire);
+        self.tail.load(Ordering::Relaxed).saturating_sub(head) >= u64::from(self.capacity)
+    }
+
     /// The taking side.
     ///
     /// # Safety
