@@ -18,6 +18,7 @@ pub mod held;
 pub mod lane;
 pub mod limits;
 pub mod lock;
+pub mod memory;
 pub mod object;
 pub mod platform;
 pub mod ring;
