@@ -262,7 +262,13 @@ impl<E: Copy> CqRing<E> {
         loop {
             let unread = distance(seen.tail(), self.head.load(Ordering::Acquire));
             if unread > u64::from(depth) {
-                return Err(ResizeRefused::TooSmall);
+                // Or the word is older than the head that was read after it.
+                let now = self.word();
+                if now == seen {
+                    return Err(ResizeRefused::TooSmall);
+                }
+                seen = now;
+                continue;
             }
             match self.exchange(seen, seen.in_next_era(class)) {
                 Ok(()) => return Ok(()),
@@ -345,5 +351,7 @@ impl<E: Copy> Consumer<'_, E> {
     }
 }
 
+#[cfg(all(test, loom))]
+mod model;
 #[cfg(all(test, not(loom)))]
 mod tests;

@@ -150,6 +150,11 @@ impl<T: Copy, S: Copy> Producer<'_, T, S> {
         Ok(())
     }
 
+    /// The position the next entry gets.
+    pub fn position(&self) -> u32 {
+        self.ring.tail.load(Ordering::Relaxed)
+    }
+
     /// After [`Producer::try_push`], instead of kicking every time: whether this post has to kick. A full barrier (T-09).
     pub fn must_kick(&mut self) -> bool {
         self.ring.gate.fetch_add(POST, Ordering::AcqRel) & ASKED != 0
@@ -200,5 +205,7 @@ impl<T: Copy, S: Copy> Consumer<'_, T, S> {
     }
 }
 
+#[cfg(all(test, loom))]
+mod model;
 #[cfg(all(test, not(loom)))]
 mod tests;
