@@ -5,8 +5,9 @@
 //!
 //! The caller's part: verify the ICRC, find the queue pair, give every frame of a run to [`QueuePair::receive`], then call
 //! [`QueuePair::turn`]; call it too when something was posted, when frames are back, when pins drained, and when
-//! [`QueuePair::deadline`] has passed. A frame answered with [`Received::Wait`] is kept, and all that follow it, and offered
-//! again in order before the next turn; or dropped, and the transport brings it again.
+//! [`QueuePair::deadline`] has passed. A frame answered with [`Received::Wait`] is kept and offered again, in order, before
+//! the next turn; or dropped, and the transport brings it again. Frames that follow it are offered all the same: what
+//! depends on it is answered with `Wait` too, and responses are never held up by a request.
 
 mod completer;
 mod frame;
@@ -78,7 +79,7 @@ pub struct Attributes {
 pub enum Received {
     /// It is dealt with; the frame is not needed any more.
     Done,
-    /// It cannot be used yet: keep it and what follows, in order, until this passes.
+    /// It cannot be used yet: keep it, in order with others of its kind, until this passes.
     Wait(Pause),
 }
 
@@ -142,6 +143,7 @@ pub struct QueuePair {
     responder: Responder,
     failed: Option<(u32, CompletionStatus)>,
     cq_dead: bool,
+    heard_early: bool,
     established: Option<QpEvent>,
     fatal: Option<QpEvent>,
     congestion_marks: u64,
@@ -183,6 +185,7 @@ impl QueuePair {
             responder: Responder::try_new(usize::from(limits.responder_resources))?,
             failed: None,
             cq_dead: false,
+            heard_early: false,
             established: None,
             fatal: None,
             congestion_marks: 0,
@@ -282,7 +285,8 @@ impl QueuePair {
         }
         match packet.bth.opcode.message() {
             Message::Send | Message::RdmaWrite | Message::ReadRequest | Message::Atomic => {
-                if self.state == State::Rtr && self.established.is_none() {
+                if self.state == State::Rtr && !self.heard_early {
+                    self.heard_early = true;
                     self.established = Some(QpEvent::CommunicationEstablished);
                 }
                 let received = self.responder.handle(packet, attributes, turn);
@@ -292,9 +296,10 @@ impl QueuePair {
                 received
             }
             Message::ReadResponse | Message::Acknowledge | Message::AtomicAcknowledge => {
-                let heard = completer::handle(&mut self.requester, packet, attributes, turn)
-                    .and_then(|()| self.requester.retire(turn));
-                if let Err(failure) = heard {
+                let heard = completer::handle(&mut self.requester, packet, attributes, turn);
+                // What a refusal acknowledges was carried out: it completes before the failure flushes the rest.
+                let retired = self.requester.retire(turn);
+                if let Err(failure) = heard.and(retired) {
                     self.fail(failure);
                 }
                 Received::Done
@@ -320,6 +325,7 @@ impl QueuePair {
     fn try_turn<E: Environment>(&mut self, turn: &mut Turn<'_, E>, budget: &mut u32) -> Pause {
         let Some(attributes) = self.attributes.as_ref().filter(|_| self.state.receives()) else { return Pause::Idle };
         let revoking = self.responder.finish(turn);
+        self.responder.expire(turn.now);
         if let Some(pause) = self.responder.pay(attributes, turn, budget) {
             return pause;
         }

@@ -23,8 +23,9 @@ use reads::Reads;
 use super::frame::send_reply;
 
 /// How long a message is held silently for want of a receive before the peer is told (T-29): consumers post their receives
-/// only after the connection stands, and to some peers the first RNR NAK is the last.
-pub(super) const RNR_HOLD: Duration = Duration::from_millis(1_000);
+/// only after the connection stands, and to some peers the first RNR NAK is the last. It has to end well before the peer
+/// takes silence for death: the usual 7 retries of 67 ms.
+pub(super) const RNR_HOLD: Duration = Duration::from_millis(250);
 /// The timer field of our RNR NAKs: 10.24 ms.
 const RNR_TIMER: u8 = 20;
 /// The longest message of the standard, in bytes.
@@ -88,9 +89,13 @@ pub(super) struct Responder {
     msn: Msn,
     inbound: Inbound,
     receive: ReceiveWqe,
+    /// `receive` was taken and has not completed.
+    receive_taken: bool,
     ack_owed: bool,
     nak_owed: Option<(Psn, Syndrome)>,
     gap: Gap,
+    /// The farthest packet that was dropped beyond a gap and has not come again.
+    dropped: Option<Psn>,
     /// Since when a message has been held for want of a receive.
     held_since: Option<Time>,
     /// The wait for a receive is over: the peer is to be told.
@@ -108,9 +113,11 @@ impl Responder {
             msn: Msn::new(0),
             inbound: Inbound::None,
             receive: ReceiveWqe::EMPTY,
+            receive_taken: false,
             ack_owed: false,
             nak_owed: None,
             gap: Gap::Quiet,
+            dropped: None,
             held_since: None,
             hold_spent: false,
             finishing: None,
@@ -150,7 +157,7 @@ impl Responder {
         }
         match packet.bth.psn.since(self.expected) {
             0 => self.handle_expected(packet, attributes, turn),
-            ahead if ahead > 0 => self.handle_gap(),
+            ahead if ahead > 0 => self.handle_gap(packet.bth.psn),
             _ => {
                 self.counters.duplicates += 1;
                 self.handle_duplicate(packet, attributes, turn);
@@ -160,11 +167,14 @@ impl Responder {
     }
 
     /// A packet is missing: the peer is told once (one NAK a gap).
-    fn handle_gap(&mut self) -> Received {
+    fn handle_gap(&mut self, psn: Psn) -> Received {
         if self.held_since.is_some() && !self.hold_spent {
             return Received::Wait(Pause::WantsReceive);
         }
         self.counters.out_of_sequence += 1;
+        if self.dropped.is_none_or(|dropped| psn.since(dropped) > 0) {
+            self.dropped = Some(psn);
+        }
         if self.gap == Gap::Quiet {
             self.gap = Gap::Told;
             self.nak_owed = Some((self.expected, Syndrome::Nak(NakCode::PsnSequenceError)));
@@ -207,8 +217,11 @@ impl Responder {
         let opcode = packet.bth.opcode;
         let starts_send = opcode.message() == Message::Send && opcode.position().starts();
         let wants_receive = starts_send || (opcode.message() == Message::RdmaWrite && opcode.has_immediate());
-        if wants_receive && !turn.receive_queue.take(&mut self.receive) {
-            return self.hold(turn.now);
+        if wants_receive {
+            if !turn.receive_queue.take(&mut self.receive) {
+                return self.hold(turn.now);
+            }
+            self.receive_taken = true;
         }
         (self.held_since, self.hold_spent, self.gap) = (None, false, Gap::Quiet);
         match opcode.message() {
@@ -222,7 +235,21 @@ impl Responder {
             | Message::Datagram
             | Message::CongestionNotification => self.refuse(NakCode::InvalidRequest),
         }
+        self.reconsider_gap();
         Received::Done
+    }
+
+    /// A gap may close before it could be told. What was dropped beyond it is the gap then: without word of it the peer
+    /// would wait for its timer.
+    fn reconsider_gap(&mut self) {
+        self.dropped = self.dropped.filter(|dropped| dropped.since(self.expected) >= 0);
+        if let Some((psn, Syndrome::Nak(NakCode::PsnSequenceError) | Syndrome::RnrNak { .. })) = self.nak_owed
+            && psn != self.expected
+        {
+            let still_missing = self.dropped.is_some();
+            self.gap = if still_missing { Gap::Told } else { Gap::Quiet };
+            self.nak_owed = still_missing.then_some((self.expected, Syndrome::Nak(NakCode::PsnSequenceError)));
+        }
     }
 
     /// No receive is posted: hold the message for a while, then say so (T-29).
@@ -231,11 +258,23 @@ impl Responder {
         if !self.hold_spent && now.since(since) < RNR_HOLD {
             return Received::Wait(Pause::WantsReceive);
         }
+        self.tell_not_ready();
+        Received::Done
+    }
+
+    /// Notes that the peer is to wait.
+    fn tell_not_ready(&mut self) {
         self.hold_spent = true;
         // What follows lies beyond the gap that the peer now knows of.
         self.gap = Gap::Told;
         self.nak_owed = Some((self.expected, Syndrome::RnrNak { timer: RNR_TIMER }));
-        Received::Done
+    }
+
+    /// Takes time into account: the wait for a receive may be over though its message was not kept.
+    pub(super) fn expire(&mut self, now: Time) {
+        if self.deadline().is_some_and(|deadline| now >= deadline) {
+            self.tell_not_ready();
+        }
     }
 
     /// C9-94: the packet continues what was begun, or begins when nothing was.
@@ -321,7 +360,7 @@ impl Responder {
             // T-32
             Inbound::None | Inbound::Write { .. } => 0,
         };
-        self.inbound = Inbound::None;
+        (self.inbound, self.receive_taken) = (Inbound::None, false);
         self.msn = self.msn.next();
         let (wr_id, status) = (self.receive.wr_id, CompletionStatus::Success);
         let completion = Completion { wr_id, status, kind, byte_len, solicited };
@@ -332,7 +371,7 @@ impl Responder {
 
     fn fail_receive<E: Environment>(&mut self, status: CompletionStatus, code: NakCode, turn: &mut Turn<'_, E>) {
         self.refuse(code);
-        self.inbound = Inbound::None;
+        (self.inbound, self.receive_taken) = (Inbound::None, false);
         let (wr_id, kind) = (self.receive.wr_id, CompletionKind::Receive);
         let completion = Completion { wr_id, status, kind, byte_len: 0, solicited: false };
         // A dead CQ changes nothing: the queue pair fails already.
@@ -401,7 +440,7 @@ impl Responder {
         turn: &mut Turn<'_, E>,
         budget: &mut u32,
     ) -> Option<Pause> {
-        if self.reads.unfinished() > 0 {
+        if !self.reads.is_idle() {
             match self.reads.pay(attributes, turn, budget) {
                 Ok(None) => (),
                 Ok(Some(pause)) => return Some(pause),
@@ -447,9 +486,8 @@ impl Responder {
     pub(super) fn flush<E: Environment>(&mut self, own_queue: bool, turn: &mut Turn<'_, E>) -> Result<(), CqDead> {
         self.reads.clear();
         (self.ack_owed, self.nak_owed, self.held_since) = (false, None, None);
-        let half_received = matches!(self.inbound, Inbound::Send { .. }) || self.finishing.is_some();
         (self.inbound, self.finishing) = (Inbound::None, None);
-        if half_received {
+        if core::mem::take(&mut self.receive_taken) {
             turn.completions.receive_complete(flushed(&self.receive))?;
         }
         while own_queue && turn.receive_queue.take(&mut self.receive) {

@@ -9,7 +9,7 @@ use crate::time::{Duration, Time};
 
 /// The time-out before the first round trip was measured.
 const INITIAL_RTO: Duration = Duration::from_millis(20);
-/// The time-out is never doubled beyond this.
+/// The time-out is never doubled beyond this, nor beyond the ACK time-out that was agreed.
 const RTO_MAX: Duration = Duration::from_millis(2_000);
 /// How long a peer may answer "receiver not ready" without limit of count before the request fails (T-29).
 const RNR_PATIENCE: Duration = Duration::from_millis(30_000);
@@ -68,7 +68,12 @@ impl Retry {
             Some(ns) => Duration::from_nanos(ns.saturating_mul(4)),
             None => INITIAL_RTO,
         };
-        base.max(self.granularity).times(1 << self.back_off.min(16)).min(RTO_MAX)
+        base.max(self.granularity).times(1 << self.back_off.min(16)).min(self.rto_max())
+    }
+
+    /// One try takes no longer than was agreed, or one loss late in the back-off would use up the promised time.
+    fn rto_max(&self) -> Duration {
+        if self.ack_timeout == Duration::ZERO { RTO_MAX } else { self.ack_timeout.max(self.granularity).min(RTO_MAX) }
     }
 
     /// A packet with AckReq was sent for the first time: the clock runs from here if it did not yet.
@@ -130,6 +135,8 @@ impl Retry {
             return Verdict::GiveUp;
         }
         self.rnr_until = Some(now.after(wait));
+        // Who says "not ready" is alive.
+        (self.back_off, self.timeouts) = (0, 0);
         self.deadline = None;
         self.timed = None;
         self.waiting_since = None;
@@ -141,7 +148,10 @@ impl Retry {
         match self.rnr_until {
             Some(until) if now < until => true,
             Some(_) => {
+                // What is sent now may be lost like anything else.
                 self.rnr_until = None;
+                self.waiting_since.get_or_insert(now);
+                self.resend(now);
                 false
             }
             None => false,

@@ -31,7 +31,11 @@ struct Reply {
     record: Record,
     begin: u32,
     next: u32,
+    /// Where this reply stops, and where what was asked for ends.
     end: u32,
+    last: u32,
+    /// Asked for again: when it cannot be answered any more, it is dropped (T-22, T-23).
+    again: bool,
 }
 
 #[derive(Debug)]
@@ -46,12 +50,20 @@ impl Reads {
     pub(super) fn try_new(depth: usize) -> Option<Self> {
         let (mut records, mut replies) = (Vec::new(), Vec::new());
         records.try_reserve_exact(depth.max(1)).ok()?;
-        replies.try_reserve_exact(depth.max(1)).ok()?;
+        // A READ asked for again in part may leave pieces of its earlier replies.
+        replies.try_reserve_exact(depth.max(1).checked_mul(2)?).ok()?;
         Some(Self { records, oldest: 0, replies })
     }
 
-    pub(super) const fn unfinished(&self) -> usize {
-        self.replies.len()
+    /// READs with responses to be sent; pieces of one count once.
+    pub(super) fn unfinished(&self) -> usize {
+        let pieces = self.replies.iter().zip(self.replies.iter().skip(1));
+        let same = pieces.filter(|(a, b)| a.record.first == b.record.first).count();
+        self.replies.len() - same
+    }
+
+    pub(super) const fn is_idle(&self) -> bool {
+        self.replies.is_empty()
     }
 
     pub(super) fn clear(&mut self) {
@@ -76,7 +88,7 @@ impl Reads {
             self.oldest = (self.oldest + 1) % self.records.len().max(1);
         }
         if self.has_room() {
-            self.replies.push(Reply { record, begin: 0, next: 0, end: packets });
+            self.replies.push(Reply { record, begin: 0, next: 0, end: packets, last: packets, again: false });
         }
         packets
     }
@@ -102,7 +114,8 @@ impl Reads {
         self.replies.retain(|reply| reply.next < reply.end);
         if self.has_room() {
             let begin = u32::try_from(psn.since(record.first)).unwrap_or(0);
-            self.replies.push(Reply { record, begin, next: begin, end: begin.saturating_add(packets) });
+            let end = begin.saturating_add(packets);
+            self.replies.push(Reply { record, begin, next: begin, end, last: end, again: true });
         }
     }
 
@@ -124,6 +137,7 @@ impl Reads {
                         reply.next += 1;
                         *budget -= 1;
                     }
+                    Some(Err(_)) if reply.again => reply.next = reply.end,
                     Some(Err(psn)) => {
                         self.clear();
                         return Err(psn);
@@ -145,7 +159,7 @@ fn send_response<E: Environment>(
     let Record { first, va, length, key, epoch, msn, .. } = reply.record;
     let offset = u64::from(reply.next) * u64::from(attributes.path_mtu);
     let len = (u64::from(length).saturating_sub(offset)).min(u64::from(attributes.path_mtu)) as usize;
-    let position = match (reply.next == reply.begin, reply.next + 1 == reply.end) {
+    let position = match (reply.next == reply.begin, reply.next + 1 == reply.last) {
         (true, true) => Position::Only,
         (true, false) => Position::First,
         (false, true) => Position::Last,

@@ -1,0 +1,8 @@
+//! Packet scripts for the three roles, and two queue pairs over a channel that does everything a network may do.
+
+mod conversation;
+mod environment;
+mod flush;
+mod lossy;
+mod requester;
+mod responder;
