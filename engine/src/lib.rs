@@ -9,6 +9,7 @@
 
 extern crate alloc;
 
+pub mod cm;
 pub mod completion;
 pub mod crc;
 pub mod gid;

@@ -5,9 +5,10 @@
 //!
 //! The caller's part: verify the ICRC, find the queue pair, give every frame of a run to [`QueuePair::receive`], then call
 //! [`QueuePair::turn`]; call it too when something was posted, when frames are back, when pins drained, and when
-//! [`QueuePair::deadline`] has passed. A frame answered with [`Received::Wait`] is kept and offered again, in order, before
-//! the next turn; or dropped, and the transport brings it again. Frames that follow it are offered all the same: what
-//! depends on it is answered with `Wait` too, and responses are never held up by a request.
+//! [`QueuePair::deadline`] has passed. A frame answered with [`Received::Wait`] is kept; or dropped, and the transport
+//! brings it again. Frames that follow it are offered all the same: what depends on it is answered with `Wait` too, and
+//! responses are never held up by a request. Before each turn kept frames are offered again: first, in order, then the
+//! new ones, then those kept again for as long as any of them is taken (T-51: what was kept is drained before the ACK).
 
 mod completer;
 mod frame;
@@ -79,7 +80,8 @@ pub struct Attributes {
 pub enum Received {
     /// It is dealt with; the frame is not needed any more.
     Done,
-    /// It cannot be used yet: keep it, in order with others of its kind, until this passes.
+    /// It cannot be used yet: keep it, in order with others of its kind, until this passes. [`Pause::Idle`] means that a
+    /// packet before it is missing (T-50).
     Wait(Pause),
 }
 
@@ -222,6 +224,13 @@ impl QueuePair {
         self.responder.start(attributes.responder_psn);
         self.attributes = Some(attributes);
         true
+    }
+
+    /// The peer is one of ours: what it sends out of order is kept, and only what is missing is sent again (T-50). To be
+    /// said before anything is sent.
+    pub const fn repair_selectively(&mut self) {
+        self.requester.repair_selectively();
+        self.responder.keep_out_of_order();
     }
 
     /// RTR to RTS: our requests flow. False when the state does not allow it.

@@ -32,6 +32,7 @@ pub(super) fn handle<E: Environment>(
         (Message::Acknowledge, Ext::Aeth(aeth)) => match aeth.syndrome {
             Syndrome::Ack { .. } => {
                 acknowledge(requester, psn.next(), turn);
+                requester.probed(turn.now);
                 Ok(())
             }
             Syndrome::RnrNak { timer } => {
@@ -66,6 +67,7 @@ fn acknowledge<E: Environment>(requester: &mut Requester, through: Psn, turn: &m
         None => requester.acknowledge(through, turn.now),
         Some(missing) => {
             requester.acknowledge(missing, turn.now);
+            requester.received(through);
             requester.gap(turn.now);
         }
     }
@@ -105,7 +107,7 @@ fn nak<E: Environment>(
     }
     let status = match code {
         NakCode::PsnSequenceError => {
-            requester.gap(turn.now);
+            requester.missing(turn.now);
             return Ok(());
         }
         NakCode::InvalidRequest | NakCode::InvalidRdRequest => CompletionStatus::RemoteInvalidRequest,

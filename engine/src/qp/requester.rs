@@ -6,9 +6,10 @@
 //! What a response means is decided by the completer; only this file writes the requester's fields.
 
 mod flight;
+mod repair;
 
 use super::frame::send_filled;
-use super::retry::{Retry, Verdict};
+use super::retry::Retry;
 use super::{Attributes, Failure};
 use crate::completion::{Completion, CompletionKind, CompletionStatus, Completions, CqDead};
 use crate::memory::{Fault, Regions, Revocation, Sge};
@@ -19,6 +20,7 @@ use crate::wire::headers::{Bth, Ext, Reth};
 use crate::wire::opcode::{Opcode, Position};
 use crate::work::{Operation, SendQueue, Wqe};
 use flight::{Flight, Flights, Kind};
+use repair::Probe;
 
 /// READs are asked for in pieces of this many packets, so that a lost response costs no more (T-20).
 const READ_PIECE: u32 = 256;
@@ -34,6 +36,8 @@ const WINDOW_MIN: u32 = 8;
 pub struct RequesterCounters {
     /// Packets sent again.
     pub retransmissions: u64,
+    /// Single packets sent again because a peer of ours missed them (T-50).
+    pub repairs: u64,
     /// Times the cursor went back because a response told of a gap.
     pub go_backs: u64,
     /// Times it went back because nothing came.
@@ -66,6 +70,14 @@ pub(super) struct Requester {
     read_packets_outstanding: u32,
     window: u32,
     gone_back_to: Option<Psn>,
+    /// Every SEND and WRITE before it has reached the peer, though READs before it are unanswered.
+    received: Psn,
+    /// Only what is missing is sent again (T-50), the peer keeps what lies beyond.
+    selective: bool,
+    /// The one packet to be sent again.
+    repair: Option<Psn>,
+    /// What was sent again to learn what is missing (T-51).
+    probe: Option<Probe>,
     failing: Option<(u32, CompletionStatus)>,
     retry: Retry,
     pub(super) counters: RequesterCounters,
@@ -83,6 +95,10 @@ impl Requester {
             read_packets_outstanding: 0,
             window: WINDOW_START,
             gone_back_to: None,
+            received: Psn::new(0),
+            selective: false,
+            repair: None,
+            probe: None,
             failing: None,
             retry: Retry::new(Duration::ZERO, 0, Duration::ZERO, 0),
             counters: RequesterCounters::default(),
@@ -91,7 +107,7 @@ impl Requester {
 
     pub(super) const fn start(&mut self, attributes: &Attributes) {
         let first = attributes.requester_psn;
-        (self.unacknowledged, self.next) = (first, first);
+        (self.unacknowledged, self.next, self.received) = (first, first, first);
         self.flights.start_at(first);
         self.retry = Retry::new(
             attributes.timer_granularity,
@@ -99,6 +115,10 @@ impl Requester {
             attributes.ack_timeout,
             attributes.rnr_retry,
         );
+    }
+
+    pub(super) const fn repair_selectively(&mut self) {
+        self.selective = true;
     }
 
     pub(super) const fn unacknowledged(&self) -> Psn {
@@ -128,24 +148,6 @@ impl Requester {
         span.saturating_sub(self.read_packets_outstanding)
     }
 
-    /// Takes time into account: a request taken for lost is sent again, or given up.
-    pub(super) fn expire(&mut self, now: Time) -> Result<(), Failure> {
-        if self.flights.is_idle() || self.unacknowledged == self.next {
-            self.retry.stop();
-            return Ok(());
-        }
-        match self.retry.expired(now) {
-            None => Ok(()),
-            Some(Verdict::Retry) => {
-                self.counters.timeouts += 1;
-                self.gone_back_to = None;
-                self.go_back(now);
-                Ok(())
-            }
-            Some(Verdict::GiveUp) => Err(self.fail_oldest(CompletionStatus::TransportRetryExceeded)),
-        }
-    }
-
     /// Sends what may be sent. The order of checks is the order in which a request can be stopped.
     #[inline]
     pub(super) fn send<E: Environment>(
@@ -157,6 +159,14 @@ impl Requester {
         loop {
             if *budget == 0 {
                 return Ok(Pause::Budget);
+            }
+            if self.repair.is_some() && !self.retry.told_to_wait() {
+                match self.send_repair(attributes, turn) {
+                    Ok(()) => *budget -= 1,
+                    Err(Stop::Pause(pause)) => return Ok(pause),
+                    Err(Stop::Fail(status)) => return Err(self.fail_at(self.unacknowledged, status)),
+                }
+                continue;
             }
             if self.failing.is_some_and(|(position, _)| position == self.cursor) {
                 return self.fail_when_alone();
@@ -183,6 +193,11 @@ impl Requester {
                 Kind::Local => {
                     self.step_over(self.cursor);
                     self.retire(turn)?;
+                    continue;
+                }
+                // T-50: what is known to have arrived is not sent again.
+                Kind::Message if self.received.since(flight.first.add(flight.packets)) >= 0 => {
+                    self.step_over(self.cursor);
                     continue;
                 }
                 Kind::Message => self.send_packet(&wqe, &flight, attributes, turn, *budget == 1),
@@ -356,6 +371,7 @@ impl Requester {
             return;
         }
         self.unacknowledged = through;
+        self.received(through);
         self.gone_back_to = None;
         self.window = (self.window + gained.div_ceil(self.window.max(1))).min(WINDOW_MAX);
         // A response may overtake the cursor that went back for nothing.
@@ -373,45 +389,6 @@ impl Requester {
             self.reads_outstanding = self.reads_outstanding.saturating_sub(1);
         }
         self.acknowledge(psn.next(), now);
-    }
-
-    /// A response told that the oldest unacknowledged packet is missing. Told again without progress, it is left to the
-    /// timer: one going back a gap.
-    pub(super) fn gap(&mut self, now: Time) {
-        if self.gone_back_to == Some(self.unacknowledged) || self.retry.told_to_wait() {
-            return;
-        }
-        self.counters.go_backs += 1;
-        self.go_back(now);
-    }
-
-    /// The peer's receiver is not ready for the oldest unacknowledged packet.
-    pub(super) fn receiver_not_ready(&mut self, wait: Duration, now: Time) -> Result<(), Failure> {
-        self.counters.rnr_naks += 1;
-        match self.retry.receiver_not_ready(wait, now) {
-            Verdict::GiveUp => Err(self.fail_oldest(CompletionStatus::RnrRetryExceeded)),
-            Verdict::Retry => {
-                self.cursor_to(self.unacknowledged);
-                Ok(())
-            }
-        }
-    }
-
-    fn go_back(&mut self, now: Time) {
-        self.gone_back_to = Some(self.unacknowledged);
-        self.window = (self.window / 2).max(WINDOW_MIN);
-        self.cursor_to(self.unacknowledged);
-        self.retry.resend(now);
-    }
-
-    /// Moves the cursor to the packet `psn`, which is `unacknowledged` or beyond; READs from there on are asked for again.
-    fn cursor_to(&mut self, psn: Psn) {
-        (self.reads_outstanding, self.read_packets_outstanding) = (0, 0);
-        let found = self.flights.position_of(psn).and_then(|at| Some((at, self.flights.get(at)?.first)));
-        (self.cursor, self.cursor_packet) = match found {
-            Some((position, first)) => (position, u32::try_from(psn.since(first)).unwrap_or(0)),
-            None => (self.flights.end(), 0),
-        };
     }
 
     /// Completes, in order, every request that is done.

@@ -28,6 +28,8 @@ use super::frame::send_reply;
 pub(super) const RNR_HOLD: Duration = Duration::from_millis(250);
 /// The timer field of our RNR NAKs: 10.24 ms.
 const RNR_TIMER: u8 = 20;
+/// How far beyond a gap a packet may lie to be kept: what a requester of ours has in its window and in its READs.
+const KEEP_AHEAD_MAX: i32 = 1 << 16;
 /// The longest message of the standard, in bytes.
 const MESSAGE_MAX: u32 = 1 << 31;
 
@@ -94,6 +96,8 @@ pub(super) struct Responder {
     ack_owed: bool,
     nak_owed: Option<(Psn, Syndrome)>,
     gap: Gap,
+    /// Packets beyond a gap are kept, not dropped (T-50).
+    keeps: bool,
     /// The farthest packet that was dropped beyond a gap and has not come again.
     dropped: Option<Psn>,
     /// Since when a message has been held for want of a receive.
@@ -117,6 +121,7 @@ impl Responder {
             ack_owed: false,
             nak_owed: None,
             gap: Gap::Quiet,
+            keeps: false,
             dropped: None,
             held_since: None,
             hold_spent: false,
@@ -129,6 +134,10 @@ impl Responder {
 
     pub(super) const fn start(&mut self, expected: Psn) {
         self.expected = expected;
+    }
+
+    pub(super) const fn keep_out_of_order(&mut self) {
+        self.keeps = true;
     }
 
     /// Why the queue pair must fail, once every debt is paid.
@@ -171,13 +180,18 @@ impl Responder {
         if self.held_since.is_some() && !self.hold_spent {
             return Received::Wait(Pause::WantsReceive);
         }
-        self.counters.out_of_sequence += 1;
-        if self.dropped.is_none_or(|dropped| psn.since(dropped) > 0) {
-            self.dropped = Some(psn);
-        }
+        let ahead = psn.since(self.expected);
         if self.gap == Gap::Quiet {
             self.gap = Gap::Told;
             self.nak_owed = Some((self.expected, Syndrome::Nak(NakCode::PsnSequenceError)));
+        }
+        if self.keeps && ahead <= KEEP_AHEAD_MAX {
+            // Kept by the caller and offered again: when it lies beyond the next hole then, that is told at once (T-51).
+            return Received::Wait(Pause::Idle);
+        }
+        self.counters.out_of_sequence += 1;
+        if self.dropped.is_none_or(|dropped| psn.since(dropped) > 0) {
+            self.dropped = Some(psn);
         }
         Received::Done
     }
