@@ -4,10 +4,10 @@
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use ndk_types::{
-    AF_INET, AF_INET6, NDK_OP_FLAG_ALLOW_LOCAL_WRITE, NDK_OP_FLAG_ALLOW_REMOTE_READ, NDK_OP_FLAG_ALLOW_REMOTE_WRITE,
-    NDK_OP_FLAG_INLINE, NDK_OP_FLAG_READ_FENCE, NDK_OP_FLAG_SEND_AND_SOLICIT_EVENT, NDK_OP_FLAG_SILENT_SUCCESS,
-    NDK_SGE, NTSTATUS, SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER,
-    STATUS_SUCCESS,
+    AF_INET, AF_INET6, NDK_MR_FLAG_ALLOW_LOCAL_WRITE, NDK_MR_FLAG_ALLOW_REMOTE_READ, NDK_MR_FLAG_ALLOW_REMOTE_WRITE,
+    NDK_OP_FLAG_ALLOW_LOCAL_WRITE, NDK_OP_FLAG_ALLOW_REMOTE_READ, NDK_OP_FLAG_ALLOW_REMOTE_WRITE, NDK_OP_FLAG_INLINE,
+    NDK_OP_FLAG_READ_FENCE, NDK_OP_FLAG_SEND_AND_SOLICIT_EVENT, NDK_OP_FLAG_SILENT_SUCCESS, NDK_SGE, NTSTATUS,
+    SOCKADDR, SOCKADDR_IN, SOCKADDR_IN6, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
 };
 use roce_engine::key::LKey;
 use roce_engine::memory::{Access, Sge};
@@ -107,6 +107,21 @@ pub fn operation_access(flags: u32) -> Access {
         access = access.and(Access::REMOTE_READ);
     }
     if flags & NDK_OP_FLAG_ALLOW_REMOTE_WRITE == NDK_OP_FLAG_ALLOW_REMOTE_WRITE {
+        access = access.and(Access::REMOTE_WRITE);
+    }
+    access
+}
+
+/// The rights in NdkRegisterMr's flags. Remote write contains local write (0x5), so both bits are needed for it (MR-10).
+pub fn region_access(flags: u32) -> Access {
+    let mut access = Access::LOCAL_READ;
+    if flags & NDK_MR_FLAG_ALLOW_LOCAL_WRITE != 0 {
+        access = access.and(Access::LOCAL_WRITE);
+    }
+    if flags & NDK_MR_FLAG_ALLOW_REMOTE_READ != 0 {
+        access = access.and(Access::REMOTE_READ);
+    }
+    if flags & NDK_MR_FLAG_ALLOW_REMOTE_WRITE == NDK_MR_FLAG_ALLOW_REMOTE_WRITE {
         access = access.and(Access::REMOTE_WRITE);
     }
     access
