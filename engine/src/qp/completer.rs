@@ -155,7 +155,19 @@ fn read_response<E: Environment>(
         return Err(Failure::Request { position, status: CompletionStatus::LocalProtection });
     }
     requester.read_progress(psn, &flight, turn.now);
+    if index.saturating_add(1) == flight.packets {
+        catch_up(requester, turn);
+    }
     Ok(())
+}
+
+/// A READ is answered: what follows it and is known to have arrived is acknowledged, too, up to the next READ.
+fn catch_up<E: Environment>(requester: &mut Requester, turn: &Turn<'_, E>) {
+    let known = requester.known_received();
+    if known.since(requester.unacknowledged()) > 0 {
+        let through = unanswered_read(requester, known).unwrap_or(known);
+        requester.acknowledge(through, turn.now);
+    }
 }
 
 /// Places what a READ brought; its scatter list has at least the READ's length.

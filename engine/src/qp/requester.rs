@@ -125,6 +125,10 @@ impl Requester {
         self.unacknowledged
     }
 
+    pub(super) const fn known_received(&self) -> Psn {
+        self.received
+    }
+
     pub(super) const fn next(&self) -> Psn {
         self.next
     }
