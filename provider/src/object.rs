@@ -94,12 +94,18 @@ impl<K: Kind> Object<K> {
 
     /// Ends an object whose last reference is gone. `notify` tells whether a pending close is told so.
     fn end(object: NonNull<Self>, notify: bool) {
-        // SAFETY: the count is zero: nobody else reaches the object, and it is read out exactly once.
-        let Self { close, mut state, .. } = unsafe { object.read() };
+        // SAFETY: the count is zero, so nobody else reaches the object, and it is alive until it is read out below.
+        let close = unsafe { &object.as_ref().close };
+        let pending = close.with_mut(|close| {
+            // SAFETY: as above.
+            unsafe { &mut *close }.take()
+        });
+        // SAFETY: as above; it is read out exactly once.
+        let Self { mut state, .. } = unsafe { object.read() };
         // SAFETY: the memory came from `alloc` with this layout; what was in it has been moved out.
         unsafe { dealloc(object.as_ptr().cast(), Self::LAYOUT) };
         K::ending(&mut state);
-        if notify && let Some(PendingClose { completion: Some(completion), context }) = close.into_inner() {
+        if notify && let Some(PendingClose { completion: Some(completion), context }) = pending {
             // SAFETY: NDKPI close_object: the completion is callable until it was called once, at <= DISPATCH_LEVEL.
             unsafe { completion(context) };
         }
@@ -213,11 +219,10 @@ pub unsafe fn close<K: Kind>(
 mod tests {
     use super::*;
     use ndk_types::NDK_PD;
-    use std::sync::Mutex;
-    use std::sync::atomic::AtomicU32;
+    use std::sync::{Arc, Mutex};
     use std::vec::Vec;
 
-    type Log = &'static Mutex<Vec<u32>>;
+    type Log = Arc<Mutex<Vec<u32>>>;
 
     struct Parent;
     struct Child;
@@ -232,6 +237,10 @@ mod tests {
     unsafe impl Kind for Parent {
         type Abi = NDK_PD;
         type State = ParentState;
+
+        fn ending(state: &mut ParentState) {
+            state.0.lock().unwrap().push(9);
+        }
     }
     // SAFETY: as above.
     unsafe impl Kind for Child {
@@ -259,80 +268,181 @@ mod tests {
 
     ndk_types::abi! {
         unsafe extern "C" fn completed(context: *mut c_void) {
-            // SAFETY: the tests below pass a pointer to a leaked Note.
+            // SAFETY: the tests below pass a Note that they keep.
             let note = unsafe { &*context.cast::<Note>() };
             note.0.lock().unwrap().push(note.1);
         }
     }
 
     fn log() -> Log {
-        std::boxed::Box::leak(std::boxed::Box::new(Mutex::new(Vec::new())))
+        Arc::new(Mutex::new(Vec::new()))
     }
 
-    fn note(log: Log, number: u32) -> *mut c_void {
-        core::ptr::from_mut(std::boxed::Box::leak(std::boxed::Box::new(Note(log, number)))).cast()
+    /// What a completion is given: the note lives until the end of its test.
+    fn context(note: &Note) -> *mut c_void {
+        core::ptr::from_ref(note).cast_mut().cast()
     }
 
-    /// LT-01, LT-02
+    /// LT-01, LT-02, LT-21
     #[test]
     fn closing_an_object_nobody_else_holds_succeeds_without_a_completion() {
         let log = log();
-        let handle = Object::<Parent>::try_new(abi(), ParentState(log)).unwrap().into_handle();
+        let note = Note(log.clone(), 1);
+        let handle = Object::<Parent>::try_new(abi(), ParentState(log.clone())).unwrap().into_handle();
         // SAFETY: the handle was just made and is closed once.
-        assert_eq!(unsafe { close::<Parent>(handle, Some(completed), note(log, 1)) }, STATUS_SUCCESS);
-        assert_eq!(*log.lock().unwrap(), [10]);
+        assert_eq!(unsafe { close::<Parent>(handle, Some(completed), context(&note)) }, STATUS_SUCCESS);
+        assert_eq!(*log.lock().unwrap(), [9, 10]);
     }
 
-    /// LT-05, LT-08
+    /// LT-05, LT-08, LT-21
     #[test]
     fn an_antecedent_completes_after_its_successors_completion_returned() {
         let log = log();
-        let parent = Object::<Parent>::try_new(abi(), ParentState(log)).unwrap();
-        let child = Object::<Child>::try_new(abi(), ChildState { _parent: parent.clone(), log }).unwrap();
+        let (first, second) = (Note(log.clone(), 1), Note(log.clone(), 2));
+        let parent = Object::<Parent>::try_new(abi(), ParentState(log.clone())).unwrap();
+        let state = ChildState { _parent: parent.clone(), log: log.clone() };
+        let child = Object::<Child>::try_new(abi(), state).unwrap();
         let parent = parent.into_handle();
         let in_flight = child.clone();
         let child = child.into_handle();
         // SAFETY: each handle was just made and is closed once.
-        assert_eq!(unsafe { close::<Parent>(parent, Some(completed), note(log, 1)) }, STATUS_PENDING);
+        assert_eq!(unsafe { close::<Parent>(parent, Some(completed), context(&first)) }, STATUS_PENDING);
         // SAFETY: as above.
-        assert_eq!(unsafe { close::<Child>(child, Some(completed), note(log, 2)) }, STATUS_PENDING);
+        assert_eq!(unsafe { close::<Child>(child, Some(completed), context(&second)) }, STATUS_PENDING);
         assert!(log.lock().unwrap().is_empty());
         drop(in_flight);
-        assert_eq!(*log.lock().unwrap(), [2, 20, 1, 10]);
+        assert_eq!(*log.lock().unwrap(), [2, 20, 9, 1, 10]);
+    }
+
+    /// LT-14: the callee takes a counted reference before a callback that may close.
+    #[test]
+    fn an_object_closed_from_a_callback_lives_until_the_call_is_over() {
+        let log = log();
+        let note = Note(log.clone(), 1);
+        let handle = Object::<Parent>::try_new(abi(), ParentState(log.clone())).unwrap().into_handle();
+        // SAFETY: the handle is open; it is closed below, after a counted reference was taken.
+        let counted = unsafe { Borrowed::<Parent>::from_handle(handle) }.counted();
+        // SAFETY: the handle is closed once.
+        assert_eq!(unsafe { close::<Parent>(handle, Some(completed), context(&note)) }, STATUS_PENDING);
+        let state: &ParentState = &counted;
+        assert!(state.0.lock().unwrap().is_empty());
+        drop(counted);
+        assert_eq!(*log.lock().unwrap(), [9, 1, 10]);
     }
 
     /// OQ-58
     #[test]
     fn a_null_completion_is_tolerated() {
         let log = log();
-        let parent = Object::<Parent>::try_new(abi(), ParentState(log)).unwrap();
+        let parent = Object::<Parent>::try_new(abi(), ParentState(log.clone())).unwrap();
         let in_flight = parent.clone();
         // SAFETY: the handle was just made and is closed once.
         assert_eq!(unsafe { close::<Parent>(parent.into_handle(), None, core::ptr::null_mut()) }, STATUS_PENDING);
         drop(in_flight);
-        assert_eq!(*log.lock().unwrap(), [10]);
+        assert_eq!(*log.lock().unwrap(), [9, 10]);
+    }
+
+    /// The consumer may rewrite what it can see, even while the provider works on the object (COM-16).
+    #[test]
+    fn the_consumer_may_write_to_its_structure_at_any_time() {
+        let log = log();
+        let object = Object::<Parent>::try_new(abi(), ParentState(log)).unwrap();
+        let counted = object.clone();
+        let handle = object.into_handle();
+        let state = &*counted;
+        // SAFETY: the handle is open, and the structure is the consumer's to write.
+        let dispatch = unsafe { &raw mut (*handle).Dispatch };
+        // SAFETY: as above.
+        unsafe { dispatch.write(core::ptr::null()) };
+        assert!(state.0.lock().unwrap().is_empty());
+        // SAFETY: the handle is closed once.
+        assert_eq!(unsafe { close::<Parent>(handle, None, core::ptr::null_mut()) }, STATUS_PENDING);
     }
 
     /// LT-02
     #[test]
     fn a_close_that_races_with_the_last_reference_completes_once() {
-        static COMPLETED: AtomicU32 = AtomicU32::new(0);
-        ndk_types::abi! {
-            unsafe extern "C" fn count(_context: *mut c_void) {
-                COMPLETED.fetch_add(1, Ordering::SeqCst);
-            }
-        }
         let rounds = if cfg!(miri) { 8 } else { 500 };
-        let mut inline = 0;
         for _ in 0..rounds {
-            let parent = Object::<Parent>::try_new(abi(), ParentState(log())).unwrap();
+            let log = log();
+            let note = Note(log.clone(), 1);
+            let parent = Object::<Parent>::try_new(abi(), ParentState(log.clone())).unwrap();
             let in_flight = parent.clone();
             let thread = std::thread::spawn(move || drop(in_flight));
             // SAFETY: the handle was just made and is closed once.
-            let status = unsafe { close::<Parent>(parent.into_handle(), Some(count), core::ptr::null_mut()) };
-            inline += u32::from(status == STATUS_SUCCESS);
+            let status = unsafe { close::<Parent>(parent.into_handle(), Some(completed), context(&note)) };
             thread.join().unwrap();
+            let expected: &[u32] = if status == STATUS_SUCCESS { &[9, 10] } else { &[9, 1, 10] };
+            assert_eq!(*log.lock().unwrap(), expected);
         }
-        assert_eq!(COMPLETED.load(Ordering::SeqCst) + inline, rounds);
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+    use ndk_types::NDK_PD;
+    use std::sync::atomic::{AtomicU32 as Plain, Ordering::SeqCst};
+
+    struct Parent;
+    struct Child;
+
+    // SAFETY: NDK_PD starts with its header.
+    unsafe impl Kind for Parent {
+        type Abi = NDK_PD;
+        type State = ();
+    }
+    // SAFETY: as above.
+    unsafe impl Kind for Child {
+        type Abi = NDK_PD;
+        type State = Ref<Parent>;
+    }
+
+    /// How often each completion was called.
+    struct Calls {
+        parent: Plain,
+        child: Plain,
+    }
+
+    ndk_types::abi! {
+        unsafe extern "C" fn parent_completed(context: *mut c_void) {
+            // SAFETY: the model below passes its Calls.
+            let calls = unsafe { &*context.cast::<Calls>() };
+            calls.parent.fetch_add(1, SeqCst);
+        }
+
+        unsafe extern "C" fn child_completed(context: *mut c_void) {
+            // SAFETY: the model below passes its Calls.
+            let calls = unsafe { &*context.cast::<Calls>() };
+            assert_eq!(calls.parent.load(SeqCst), 0, "LT-08");
+            calls.child.fetch_add(1, SeqCst);
+        }
+    }
+
+    fn abi() -> NDK_PD {
+        let version = NDK_VERSION { Major: 2, Minor: 1 };
+        NDK_PD { Header: header(version, ndk_types::NdkObjectTypePd), Dispatch: core::ptr::null() }
+    }
+
+    /// LT-02, LT-05, LT-08, LT-17: both handles are closed, parent first, while a frame in flight lets go of the child.
+    #[test]
+    fn every_close_completes_once_and_the_successors_first() {
+        loom::model(|| {
+            let calls = std::boxed::Box::new(Calls { parent: Plain::new(0), child: Plain::new(0) });
+            let context = core::ptr::from_ref(&*calls).cast_mut().cast();
+            let parent = Object::<Parent>::try_new(abi(), ()).unwrap();
+            let child = Object::<Child>::try_new(abi(), parent.clone()).unwrap();
+            let in_flight = child.clone();
+            let thread = loom::thread::spawn(move || drop(in_flight));
+            loom::thread::yield_now();
+            // SAFETY: each handle was just made and is closed once.
+            let parent = unsafe { close::<Parent>(parent.into_handle(), Some(parent_completed), context) };
+            // SAFETY: as above.
+            let child = unsafe { close::<Child>(child.into_handle(), Some(child_completed), context) };
+            thread.join().unwrap();
+            assert_eq!(parent, STATUS_PENDING);
+            assert_eq!(calls.parent.load(SeqCst), 1);
+            assert_eq!(calls.child.load(SeqCst), u32::from(child == STATUS_PENDING));
+        });
     }
 }

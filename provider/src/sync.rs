@@ -21,11 +21,6 @@ impl<T> UnsafeCell<T> {
         Self(core::cell::UnsafeCell::new(value))
     }
 
-    /// What is in it.
-    pub fn into_inner(self) -> T {
-        self.0.into_inner()
-    }
-
     /// Lends the pointer for reading.
     #[inline]
     pub fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {

@@ -112,6 +112,25 @@ fn what_was_drained_before_the_arm_does_not_notify() {
     });
 }
 
+/// OQ-25: a decision made before the drain and the arm that followed it does not use that arm up.
+#[test]
+fn an_arm_after_the_drain_outlives_a_decision_made_before_it() {
+    loom::model(|| {
+        let cq = Cq::new(2);
+        cq.push(Severity::Normal, 1);
+        // SAFETY: one thread polls and arms.
+        assert!(unsafe { cq.ring.consumer() }.arm(Arm::Any));
+        let deciding = cq.clone();
+        let decision = thread::spawn(move || deciding.kick());
+        assert_eq!(cq.poll(), 1);
+        // SAFETY: as above.
+        let _ = unsafe { cq.ring.consumer() }.arm(Arm::Any);
+        decision.join().unwrap();
+        assert!(cq.ring.word().arm().is_some(), "nothing came after the second arm");
+        assert!(cq.calls() <= 1);
+    });
+}
+
 /// CQ-04, CQ-05: whatever two producers and two arms do, no more than one callback an arm, and none is missing: one more
 /// look finds nothing to tell.
 #[test]
