@@ -3,6 +3,8 @@
 mod conversation;
 mod environment;
 mod flush;
+mod hostile;
 mod lossy;
 mod requester;
 mod responder;
+mod selective;

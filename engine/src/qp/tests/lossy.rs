@@ -22,21 +22,25 @@ use std::collections::{BTreeMap, VecDeque};
 use std::vec::Vec;
 
 /// A small deterministic generator (`SplitMix64`).
-struct Dice(u64);
+pub(super) struct Dice(u64);
 
 impl Dice {
-    fn roll(&mut self) -> u64 {
+    pub(super) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(super) fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ mixed >> 31
     }
 
-    fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         self.roll() % bound
     }
 
-    fn per_mille(&mut self, chance: u64) -> bool {
+    pub(super) fn per_mille(&mut self, chance: u64) -> bool {
         self.below(1000) < chance
     }
 }
@@ -214,7 +218,7 @@ struct World {
 
 impl World {
     fn new(seed: u64, requests: u64, repair: Repair) -> Self {
-        let mut dice = Dice(seed);
+        let mut dice = Dice::new(seed);
         let mtu = 256 << dice.below(5);
         let cruel = dice.below(3);
         let mut chance = |most: u64| if cruel == 0 { 0 } else { dice.below(most * cruel) };
