@@ -74,17 +74,17 @@ unsafe fn build<P: Platform>(
 /// `HEADER_SIZE + pages * ENTRY_SIZE` bytes at `lam` are writable.
 unsafe fn store(lam: *mut NDK_LOGICAL_ADDRESS_MAPPING, address: u64, pages: u32) {
     let bytes = lam.cast::<u8>();
-    let context = bytes.wrapping_add(offset_of!(NDK_LOGICAL_ADDRESS_MAPPING, AdapterContext)).cast::<u64>();
+    let context = bytes.wrapping_add(offset_of!(NDK_LOGICAL_ADDRESS_MAPPING, AdapterContext)).cast::<[u8; 8]>();
     // SAFETY: the caller's contract: within the header; the consumer's buffer need not be aligned.
-    unsafe { context.write_unaligned(address) };
-    let count = bytes.wrapping_add(offset_of!(NDK_LOGICAL_ADDRESS_MAPPING, AdapterPageCount)).cast::<u32>();
+    unsafe { context.write(address.to_ne_bytes()) };
+    let count = bytes.wrapping_add(offset_of!(NDK_LOGICAL_ADDRESS_MAPPING, AdapterPageCount)).cast::<[u8; 4]>();
     // SAFETY: as above.
-    unsafe { count.write_unaligned(pages) };
-    let array = bytes.wrapping_add(HEADER_SIZE as usize).cast::<u64>();
+    unsafe { count.write(pages.to_ne_bytes()) };
+    let array = bytes.wrapping_add(HEADER_SIZE as usize).cast::<[u8; ENTRY_SIZE as usize]>();
     for number in 0..pages as usize {
         let page = address.wrapping_add((number as u64).wrapping_mul(PAGE_SIZE as u64));
         // SAFETY: the caller's contract: room for `pages` entries after the header.
-        unsafe { array.wrapping_add(number).write_unaligned(page) };
+        unsafe { array.wrapping_add(number).write(page.to_ne_bytes()) };
     }
 }
 
@@ -140,7 +140,7 @@ ndk_types::abi! {
         let adapter = unsafe { Borrowed::<Adapter<P>>::from_handle(adapter) };
         let context = lam.cast::<u8>().wrapping_add(offset_of!(NDK_LOGICAL_ADDRESS_MAPPING, AdapterContext));
         // SAFETY: NDKPI: the structure that NdkBuildLAM filled, still readable.
-        let address = unsafe { context.cast::<u64>().read_unaligned() };
+        let address = u64::from_ne_bytes(unsafe { context.cast::<[u8; 8]>().read() });
         let port = &adapter.port;
         let _raised = port.platform.raise();
         port.regions.logical().release(address);

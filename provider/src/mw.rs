@@ -145,8 +145,10 @@ pub(crate) unsafe fn prepare_invalidate<P: Platform>(
     object: *mut NDK_OBJECT_HEADER,
     domain: Domain,
 ) -> Result<Operation, NTSTATUS> {
-    // SAFETY: NDKPI: a header stays readable while its object is open, and nobody changes its type.
-    let object_type = unsafe { (&raw const (*object).ObjectType).read() };
+    // SAFETY: NDKPI: an open object's header.
+    let object_type = unsafe { &raw const (*object).ObjectType };
+    // SAFETY: it stays readable while the object is open, and nobody changes its type.
+    let object_type = unsafe { object_type.read() };
     if object_type == NdkObjectTypeMr {
         // SAFETY: NDKPI: an open MR.
         let mr = unsafe { Borrowed::<Mr<P>>::from_handle(object.cast::<NDK_MR>()) };

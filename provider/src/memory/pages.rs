@@ -127,11 +127,19 @@ impl PageList {
         let mut at = offset.saturating_add(u64::from(self.first_byte));
         let mut left = length as u64;
         while left > 0 {
-            let Some(page) = self.pages.get((at / PAGE) as usize) else {
+            let mut number = (at / PAGE) as usize;
+            let Some(page) = self.pages.get(number) else {
                 return false;
             };
             let within = at % PAGE;
-            let piece = left.min(PAGE - within);
+            let mut piece = left.min(PAGE - within);
+            let mut neighbour = page.wrapping_add(PAGE);
+            // Neighbours of one mapping are one piece: usually a whole packet is.
+            while piece < left && self.pages.get(number.wrapping_add(1)) == Some(&neighbour) {
+                piece = left.min(piece.saturating_add(PAGE));
+                number = number.wrapping_add(1);
+                neighbour = neighbour.wrapping_add(PAGE);
+            }
             // SAFETY: the list holds the mappings of all its pages.
             let extent = unsafe { space.extent(MappingId::of(*page)) };
             let Some(memory) = extent.and_then(|extent| extent.memory_of(page.wrapping_add(within), piece)) else {

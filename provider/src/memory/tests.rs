@@ -400,15 +400,14 @@ fn scattered_pages_form_one_region_with_exact_ends() {
 #[test]
 fn a_mapping_released_before_the_invalidate_stays_until_it() {
     let bench = Bench::new();
-    let (one, two, _, request) = scattered_registration(&bench);
+    let (one, two) = (Memory::new(PAGE_SIZE), Memory::new(PAGE_SIZE));
+    let pages = [&one, &two].map(|memory| bench.table.logical().insert(memory.map(0, PAGE_SIZE), 0).unwrap());
+    let (index, key) = bench.fast(2);
+    bench.stage(index, &pages, 0, 2 * PAGE).unwrap();
+    let request = FastRegister { key, va: VA, length: 2 * PAGE, access: ALL };
     let mut turn = bench.turn(0);
     turn.fast_register(&request).unwrap();
-    let LKey(_) = request.key;
-    for slot in 0..4 {
-        for generation in 1..0x800u64 {
-            bench.table.logical().release(generation << 52 | slot << 32);
-        }
-    }
+    assert!(pages.iter().all(|page| bench.table.logical().release(*page)));
     assert_eq!((one.mappings(), two.mappings()), (1, 1));
     assert!(turn.gather(&sge(request.key, VA, 8), 0, &mut [0; 8]).is_ok());
     assert_eq!(turn.invalidate(request.key), Ok(Revocation::Done));

@@ -28,6 +28,10 @@ const NO_VIEW: View = View {
     kind: RegionKind::Window,
 };
 
+/// Where something is pinned.
+#[derive(Clone, Copy)]
+struct Place(usize);
+
 /// Which queue pair takes the turn, and what its keys mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TurnOwner {
@@ -62,19 +66,18 @@ impl<'a, M: Mapping, D, W: Wake> TurnRegions<'a, M, D, W> {
         drop(self);
     }
 
-    /// What is pinned under `name`, pinning it first if need be.
+    /// The place where `name` is pinned, pinning it first if need be.
     #[inline]
-    fn view(&mut self, name: u64) -> Result<View, Fault> {
-        for (pinned, view) in self.names.iter().zip(&self.views) {
-            if *pinned == name {
-                return Ok(*view);
-            }
+    fn pinned(&mut self, name: u64) -> Result<Place, Fault> {
+        match self.names.iter().position(|pinned| *pinned == name) {
+            Some(at) if name != NOTHING => Ok(Place(at)),
+            _ => self.pin(name),
         }
-        self.pin(name)
     }
 
     #[cold]
-    fn pin(&mut self, name: u64) -> Result<View, Fault> {
+    #[inline(never)]
+    fn pin(&mut self, name: u64) -> Result<Place, Fault> {
         let view = if name & MAPPING != 0 {
             let id = MappingId::of(name << 32);
             if !self.table.logical().hold(id) {
@@ -86,14 +89,19 @@ impl<'a, M: Mapping, D, W: Wake> TurnRegions<'a, M, D, W> {
         } else {
             self.table.pin(name as u32, Some(self.owner.domain))?
         };
-        let place = self.next;
-        self.next = (place + 1) % PINNED_MAX;
-        if let (Some(pinned), Some(known)) = (self.names.get_mut(place), self.views.get_mut(place)) {
+        let place = Place(self.next);
+        self.next = (self.next + 1) % PINNED_MAX;
+        if let (Some(pinned), Some(known)) = (self.names.get_mut(place.0), self.views.get_mut(place.0)) {
             let before = core::mem::replace(pinned, name);
             *known = view;
             self.unpin(before);
         }
-        Ok(view)
+        Ok(place)
+    }
+
+    #[inline]
+    fn view(&self, place: Place) -> &View {
+        self.views.get(place.0).unwrap_or(&NO_VIEW)
     }
 
     fn unpin(&self, name: u64) {
@@ -116,9 +124,9 @@ impl<'a, M: Mapping, D, W: Wake> TurnRegions<'a, M, D, W> {
         }
     }
 
-    /// Resolves `length` bytes, `offset` bytes into `sge`: the view, its name and the offset in it.
+    /// Resolves `length` bytes, `offset` bytes into `sge`: where it is pinned, and the offset there.
     #[inline]
-    fn local(&mut self, sge: &Sge, offset: u32, length: usize) -> Result<(u64, View, u64), Fault> {
+    fn local(&mut self, sge: &Sge, offset: u32, length: usize, access: Access) -> Result<(Place, u64), Fault> {
         range_within(0, u64::from(sge.length), u64::from(offset), length as u64).ok_or(Fault::OutOfBounds)?;
         let address = sge.addr.checked_add(u64::from(offset)).ok_or(Fault::OutOfBounds)?;
         let name = if sge.l_key == self.owner.privileged {
@@ -126,32 +134,44 @@ impl<'a, M: Mapping, D, W: Wake> TurnRegions<'a, M, D, W> {
         } else {
             u64::from(sge.l_key.0)
         };
-        let view = self.view(name)?;
-        if view.kind == RegionKind::Window {
+        let place = self.pinned(name)?;
+        let view = self.view(place);
+        if view.kind == RegionKind::Window || !view.access.allows(access) {
             return Err(Fault::NoAccess);
         }
         let at = range_within(view.extent.base, view.extent.size, address, length as u64).ok_or(Fault::OutOfBounds)?;
-        Ok((name, view, at))
+        Ok((place, at))
     }
 
     /// Resolves a peer's range.
     #[inline]
-    fn remote(&mut self, key: RKey, va: u64, length: u64, access: Access) -> Result<(View, u64), Fault> {
-        if key.0 == self.owner.privileged.0 || key.0 == 0 {
+    fn remote(&mut self, key: RKey, va: u64, length: u64, access: Access) -> Result<(Place, u64), Fault> {
+        if key.0 == self.owner.privileged.0 {
             // PD-04
             return Err(Fault::BadKey);
         }
-        let view = self.view(u64::from(key.0))?;
+        let place = self.pinned(u64::from(key.0))?;
+        let view = self.view(place);
         if !view.access.allows(access) {
             return Err(Fault::NoAccess);
         }
         let at = range_within(view.extent.base, view.extent.size, va, length).ok_or(Fault::OutOfBounds)?;
-        Ok((view, at))
+        Ok((place, at))
     }
 
-    /// Copies out of a pinned view; the range was checked.
+    /// The pages of a pinned fast-registered region, piece by piece.
     #[inline]
-    fn fetch(&self, name: u64, view: &View, at: u64, dst: &mut [u8]) -> Result<(), Fault> {
+    fn pieces(&self, place: Place, at: u64, length: usize, each: impl FnMut(NonNull<u8>, usize)) -> Result<(), Fault> {
+        let name = self.names.get(place.0).copied().unwrap_or(NOTHING);
+        // SAFETY: what has a place is pinned.
+        let whole = unsafe { self.table.pieces(LKey(name as u32).index(), at, length, each) };
+        if whole { Ok(()) } else { Err(Fault::OutOfBounds) }
+    }
+
+    /// Copies out of a place; the range was checked.
+    #[inline]
+    fn fetch(&self, place: Place, at: u64, dst: &mut [u8]) -> Result<(), Fault> {
+        let view = self.view(place);
         if view.kind != RegionKind::Fast {
             // SAFETY: range_within found `at` within the extent.
             let shared = unsafe { view.extent.memory.add(at as usize) };
@@ -161,21 +181,19 @@ impl<'a, M: Mapping, D, W: Wake> TurnRegions<'a, M, D, W> {
         }
         let length = dst.len();
         let mut rest = dst;
-        let each = |shared, length| {
+        self.pieces(place, at, length, |shared, length| {
             if let Some((piece, after)) = core::mem::take(&mut rest).split_at_mut_checked(length) {
                 // SAFETY: Mapping: `pieces` gives readable bytes of mappings that the region holds.
                 unsafe { copy_shared_out(shared, piece) };
                 rest = after;
             }
-        };
-        // SAFETY: `name` is pinned.
-        let whole = unsafe { self.table.pieces(LKey(name as u32).index(), at, length, each) };
-        if whole { Ok(()) } else { Err(Fault::OutOfBounds) }
+        })
     }
 
-    /// Copies into a pinned view; the range and the right were checked.
+    /// Copies into a place; the range and the right were checked.
     #[inline]
-    fn place(&self, name: u64, view: &View, at: u64, src: &[u8]) -> Result<(), Fault> {
+    fn store(&self, place: Place, at: u64, src: &[u8]) -> Result<(), Fault> {
+        let view = self.view(place);
         if view.kind != RegionKind::Fast {
             // SAFETY: range_within found `at` within the extent.
             let shared = unsafe { view.extent.memory.add(at as usize) };
@@ -184,16 +202,13 @@ impl<'a, M: Mapping, D, W: Wake> TurnRegions<'a, M, D, W> {
             return Ok(());
         }
         let mut rest = src;
-        let each = |shared, length| {
+        self.pieces(place, at, src.len(), |shared, length| {
             if let Some((piece, after)) = rest.split_at_checked(length) {
                 // SAFETY: Mapping: logical mappings are writable, and the region holds those of its pages.
                 unsafe { copy_shared_in(shared, piece) };
                 rest = after;
             }
-        };
-        // SAFETY: `name` is pinned.
-        let whole = unsafe { self.table.pieces(LKey(name as u32).index(), at, src.len(), each) };
-        if whole { Ok(()) } else { Err(Fault::OutOfBounds) }
+        })
     }
 
     /// Revokes a region or window.
@@ -207,39 +222,37 @@ impl<'a, M: Mapping, D, W: Wake> TurnRegions<'a, M, D, W> {
 impl<M: Mapping, D, W: Wake> Regions for TurnRegions<'_, M, D, W> {
     #[inline]
     fn gather(&mut self, sge: &Sge, offset: u32, dst: &mut [u8]) -> Result<(), Fault> {
-        let (name, view, at) = self.local(sge, offset, dst.len())?;
-        self.fetch(name, &view, at, dst)
+        let (place, at) = self.local(sge, offset, dst.len(), Access::LOCAL_READ)?;
+        self.fetch(place, at, dst)
     }
 
     #[inline]
     fn scatter(&mut self, sge: &Sge, offset: u32, src: &[u8]) -> Result<(), Fault> {
-        let (name, view, at) = self.local(sge, offset, src.len())?;
-        if !view.access.allows(Access::LOCAL_WRITE) {
-            return Err(Fault::NoAccess);
-        }
-        self.place(name, &view, at, src)
+        let (place, at) = self.local(sge, offset, src.len(), Access::LOCAL_WRITE)?;
+        self.store(place, at, src)
     }
 
     fn grant(&mut self, key: RKey, va: u64, length: u32, access: Access) -> Result<Epoch, Fault> {
-        self.remote(key, va, u64::from(length), access).map(|(view, _)| view.epoch)
+        let (place, _) = self.remote(key, va, u64::from(length), access)?;
+        Ok(self.view(place).epoch)
     }
 
     #[inline]
     fn remote_write(&mut self, key: RKey, epoch: Epoch, va: u64, src: &[u8]) -> Result<(), Fault> {
-        let (view, at) = self.remote(key, va, src.len() as u64, Access::REMOTE_WRITE)?;
-        if view.epoch != epoch {
+        let (place, at) = self.remote(key, va, src.len() as u64, Access::REMOTE_WRITE)?;
+        if self.view(place).epoch != epoch {
             return Err(Fault::Revoked);
         }
-        self.place(u64::from(key.0), &view, at, src)
+        self.store(place, at, src)
     }
 
     #[inline]
     fn remote_read(&mut self, key: RKey, epoch: Epoch, va: u64, dst: &mut [u8]) -> Result<(), Fault> {
-        let (view, at) = self.remote(key, va, dst.len() as u64, Access::REMOTE_READ)?;
-        if view.epoch != epoch {
+        let (place, at) = self.remote(key, va, dst.len() as u64, Access::REMOTE_READ)?;
+        if self.view(place).epoch != epoch {
             return Err(Fault::Revoked);
         }
-        self.fetch(u64::from(key.0), &view, at, dst)
+        self.fetch(place, at, dst)
     }
 
     fn fast_register(&mut self, request: &FastRegister) -> Result<(), Fault> {
@@ -261,8 +274,8 @@ impl<M: Mapping, D, W: Wake> Regions for TurnRegions<'_, M, D, W> {
             return Err(Fault::BadKey);
         }
         // A peer may end what a peer was granted, and nothing else. What is revoked already has nothing to look at.
-        match self.view(u64::from(key.0)) {
-            Ok(view) if view.access.allows(Access::REMOTE_READ) || view.access.allows(Access::REMOTE_WRITE) => (),
+        match self.pinned(u64::from(key.0)).map(|place| self.view(place).access) {
+            Ok(access) if access.allows(Access::REMOTE_READ) || access.allows(Access::REMOTE_WRITE) => (),
             Err(Fault::Revoked) => (),
             Ok(_) => return Err(Fault::NoAccess),
             Err(fault) => return Err(fault),

@@ -4,10 +4,10 @@ use super::*;
 use crate::limits::{FRMR_PAGE_COUNT, Limits, VERSIONS};
 use crate::memory::{TurnOwner, TurnRegions};
 use crate::mw::{self, PostedBind};
-use crate::platform::{Event, LocalInterface, MapFailure, Mapping, NextHop, Platform, Signal, Unresolved};
+use crate::platform::{Event, LocalInterface, MapFailure, Mapping, Platform, Signal};
 use crate::shared::Shared;
 use core::net::IpAddr;
-use core::ptr::{null, null_mut};
+use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use ndk_types::{
     NDK_ADAPTER, NDK_LOGICAL_ADDRESS_MAPPING, NDK_MR_FLAG_ALLOW_LOCAL_WRITE, NDK_MR_FLAG_ALLOW_REMOTE_READ,
@@ -32,7 +32,7 @@ struct System {
 struct Mapped {
     base: NonNull<u8>,
     len: usize,
-    mapped: Arc<AtomicUsize>,
+    count: Arc<AtomicUsize>,
 }
 
 // SAFETY: the tests keep the memory for longer than the port.
@@ -51,7 +51,7 @@ unsafe impl Mapping for Mapped {
 
 impl Drop for Mapped {
     fn drop(&mut self) {
-        self.mapped.fetch_sub(1, Ordering::Relaxed);
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -90,7 +90,7 @@ impl Platform for System {
         // SAFETY: the caller's contract; the tests leave the memory's address in the first MDL.
         let base = unsafe { mdl.as_ref() }.MappedSystemVa.cast();
         self.mapped.fetch_add(1, Ordering::Relaxed);
-        Ok(Mapped { base: NonNull::new(base).unwrap(), len, mapped: self.mapped.clone() })
+        Ok(Mapped { base: NonNull::new(base).unwrap(), len, count: self.mapped.clone() })
     }
     fn interface(&self, _address: IpAddr) -> Option<LocalInterface> {
         None
@@ -104,9 +104,6 @@ impl Platform for System {
     }
     fn log(&self, _event: Event) {}
 }
-
-// `Platform::resolve` names them; this system has no network.
-const _: Option<(NextHop, Unresolved)> = None;
 
 /// The virtual address that MDLs show; nothing is there (MR-07, LAM-07).
 const VA: u64 = 0xffff_9000_0000_0000;
@@ -153,7 +150,7 @@ impl Buffer {
         let head = mdls.as_mut_ptr();
         for number in 1..mdls.len() {
             // SAFETY: `number - 1` is within the vector, which is not moved or resized any more.
-            unsafe { (*head.add(number - 1)).Next = head.wrapping_add(number) };
+            unsafe { (*head.wrapping_add(number - 1)).Next = head.wrapping_add(number) };
         }
         Self { memory, mdls }
     }
@@ -204,8 +201,12 @@ ndk_types::abi! {
 macro_rules! call {
     ($object:expr, $slot:ident $(, $argument:expr)*) => {{
         let object = $object;
-        // SAFETY: an open object's table; the tests keep the slot's contract.
-        unsafe { ((*(*object).Dispatch).$slot.unwrap())(object.cast() $(, $argument)*) }
+        // SAFETY: an open object.
+        let table = unsafe { (*object).Dispatch };
+        // SAFETY: tables are constants.
+        let slot = unsafe { (*table).$slot }.unwrap();
+        // SAFETY: the tests keep the slot's contract.
+        unsafe { slot(object.cast() $(, $argument)*) }
     }};
 }
 
@@ -684,7 +685,7 @@ fn a_lam_that_cannot_be_built_leaves_nothing_mapped() {
     let mut buffer = Buffer::new(0, &[4096, 4096]);
     assert_eq!(bench.build_lam(&mut buffer, 8193).0, STATUS_INVALID_PARAMETER);
     assert_eq!(bench.build_lam(&mut buffer, 0).0, STATUS_INVALID_PARAMETER);
-    buffer.mdls[1].StartVa = null::<c_void>().cast_mut();
+    buffer.mdls[1].StartVa = null_mut();
     assert_eq!(bench.build_lam(&mut buffer, 4097).0, STATUS_INVALID_PARAMETER);
     assert_eq!(bench.build_lam(&mut buffer, 4096).0, STATUS_SUCCESS, "what Length leaves out does not count");
     bench.refuse.store(true, Ordering::Relaxed);
@@ -695,5 +696,38 @@ fn a_lam_that_cannot_be_built_leaves_nothing_mapped() {
     assert_eq!(bench.mapped(), 3);
     assert_eq!(bench.build_lam(&mut buffer, 4096).0, STATUS_INSUFFICIENT_RESOURCES, "the slots are used up");
     assert_eq!(bench.mapped(), 3);
+    bench.end();
+}
+
+/// MR-09, MR-10, MR-11, MR-12
+#[test]
+fn registration_flags_grant_what_they_say_and_remote_write_grants_local_write_too() {
+    let bench = Bench::new();
+    let mut buffer = Buffer::new(0, &[64]);
+    let mr = bench.mr(false);
+    let rights = [
+        (0, Access::LOCAL_READ),
+        (NDK_MR_FLAG_RDMA_READ_SINK, Access::LOCAL_READ),
+        (NDK_MR_FLAG_ALLOW_LOCAL_WRITE, Access::LOCAL_WRITE),
+        (NDK_MR_FLAG_ALLOW_REMOTE_READ, Access::REMOTE_READ),
+        (NDK_MR_FLAG_ALLOW_REMOTE_WRITE, Access::LOCAL_WRITE.and(Access::REMOTE_WRITE)),
+        (
+            NDK_MR_FLAG_ALLOW_REMOTE_WRITE | NDK_MR_FLAG_ALLOW_REMOTE_READ | NDK_MR_FLAG_RDMA_READ_SINK,
+            Access::LOCAL_WRITE.and(Access::REMOTE_WRITE).and(Access::REMOTE_READ),
+        ),
+    ];
+    for (flags, granted) in rights {
+        assert_eq!(register(mr, &mut buffer, 64, flags), STATUS_SUCCESS);
+        let mut turn = bench.turn();
+        let sge = Sge { addr: VA, length: 8, l_key: local(mr) };
+        assert!(turn.gather(&sge, 0, &mut [0; 8]).is_ok());
+        assert_eq!(turn.scatter(&sge, 0, &[0; 8]).is_ok(), granted.allows(Access::LOCAL_WRITE), "{flags:x}");
+        for right in [Access::REMOTE_READ, Access::REMOTE_WRITE] {
+            assert_eq!(turn.grant(remote(mr), VA, 8, right).is_ok(), granted.allows(right), "{flags:x}");
+        }
+        turn.finish();
+        assert_eq!(call!(mr, NdkDeregisterMr, None, null_mut()), STATUS_SUCCESS);
+    }
+    assert_eq!(close_mr(mr), STATUS_SUCCESS);
     bench.end();
 }
