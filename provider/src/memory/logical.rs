@@ -190,3 +190,53 @@ impl<M: Mapping> LogicalSpace<M> {
 const fn is_live(word: u64, id: MappingId) -> bool {
     word & RELEASED == 0 && (word >> GENERATION_SHIFT) as u32 == id.generation()
 }
+
+#[cfg(all(test, loom))]
+mod tests {
+    use super::*;
+    use loom::sync::Arc;
+
+    struct Counted(Arc<AtomicU64>);
+
+    // SAFETY: empty; nothing of it is reached.
+    unsafe impl Mapping for Counted {
+        fn base(&self) -> NonNull<u8> {
+            NonNull::dangling()
+        }
+        fn len(&self) -> usize {
+            0
+        }
+    }
+
+    impl Drop for Counted {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_mapping_ends_once_after_its_release_and_its_last_holder() {
+        loom::model(|| {
+            let ended = Arc::new(AtomicU64::new(0));
+            let space = Arc::new(LogicalSpace::try_new(1, || 0).unwrap());
+            let address = space.insert(Counted(ended.clone()), 0).unwrap();
+            let reader = {
+                let (space, ended) = (space.clone(), ended.clone());
+                loom::thread::spawn(move || {
+                    let id = MappingId::of(address);
+                    if space.hold(id) {
+                        // SAFETY: held.
+                        assert!(unsafe { space.extent(id) }.is_some());
+                        assert_eq!(ended.load(Ordering::Relaxed), 0);
+                        space.let_go(id);
+                    }
+                })
+            };
+            assert!(space.release(address));
+            reader.join().unwrap();
+            assert_eq!(ended.load(Ordering::Relaxed), 1);
+            assert!(!space.hold(MappingId::of(address)));
+            assert!(space.insert(Counted(ended), 0).is_some(), "the slot came back");
+        });
+    }
+}
