@@ -281,3 +281,110 @@ fn nothing_is_lost_or_reordered_and_a_sleeping_consumer_is_woken() {
         }
     });
 }
+
+/// The rules as NDKPI's pages state them, over a plain list.
+#[derive(Default)]
+struct Oracle {
+    /// Unread completions: position, severity.
+    unread: std::collections::VecDeque<(u32, Severity)>,
+    next: u32,
+    /// The position after the last completion that was there at the last callback.
+    mark: u32,
+    arm: Option<Arm>,
+    depth: usize,
+    overrun: bool,
+    told: bool,
+}
+
+impl Oracle {
+    fn notification(&mut self) -> Option<Notification> {
+        let arm = self.arm?;
+        if self.overrun {
+            if self.told {
+                return None;
+            }
+            self.told = true;
+            self.arm = None;
+            return Some(Notification::Overrun);
+        }
+        let due = self.unread.iter().any(|&(position, severity)| {
+            position >= self.mark
+                && match arm {
+                    Arm::Any => true,
+                    Arm::Solicited => severity != Severity::Normal,
+                    Arm::Errors => severity == Severity::Error,
+                }
+        });
+        if due {
+            self.arm = None;
+            self.mark = self.next;
+        }
+        due.then_some(Notification::Completions)
+    }
+}
+
+/// CQ-02 to CQ-07, CQ-10 to CQ-14, CQ-30: a long walk of pushes, polls, arms, callbacks and resizes against the rules; and
+/// no push or arm keeps quiet about a notification that is due.
+#[test]
+fn a_cq_does_what_the_rules_say_over_any_course_of_events() {
+    let mut dice = 0x2545_f491_4f6c_dd1du64;
+    let mut roll = |sides: u64| {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (dice >> 33) % sides
+    };
+    let severities = [Severity::Normal, Severity::Solicited, Severity::Error];
+    let (mut notified, mut overruns, mut resized) = (0, 0, 0);
+    for _ in 0..if cfg!(miri) { 3 } else { 400 } {
+        let depth = 1 + roll(40) as u32;
+        let mut cq = Cq::new(depth);
+        let mut oracle = Oracle { depth: depth as usize, ..Oracle::default() };
+        for _ in 0..100 {
+            let mut kick = false;
+            match roll(5) {
+                0 | 1 => {
+                    let run: Vec<_> = (0..roll(6) as u32)
+                        .map(|at| Entry { severity: severities[roll(3) as usize], value: oracle.next + at })
+                        .collect();
+                    let room = oracle.depth.saturating_sub(oracle.unread.len()).min(run.len());
+                    let pushed = cq.ring.push(&run);
+                    if oracle.overrun && !run.is_empty() {
+                        assert_eq!(pushed, Err(Refused::Dead));
+                    } else if !oracle.overrun {
+                        oracle.unread.extend(run.iter().take(room).map(|entry| (entry.value, entry.severity)));
+                        oracle.next += room as u32;
+                        oracle.overrun = room < run.len();
+                        overruns += u32::from(oracle.overrun);
+                        assert_eq!(pushed.is_err(), oracle.overrun);
+                        kick = pushed != Ok(false);
+                    }
+                }
+                2 => {
+                    let max = roll(8) as u32;
+                    let expected: Vec<_> = oracle.unread.iter().take(max as usize).map(|entry| entry.0).collect();
+                    oracle.unread.drain(..expected.len());
+                    assert_eq!(cq.poll(max), expected);
+                }
+                3 => {
+                    let arm = [Arm::Errors, Arm::Solicited, Arm::Any][roll(3) as usize];
+                    kick = cq.arm(arm);
+                    oracle.arm = oracle.arm.max(Some(arm));
+                }
+                _ => {
+                    let depth = roll(70) as u32;
+                    let expected =
+                        if oracle.unread.len() > depth as usize { Err(ResizeRefused::TooSmall) } else { Ok(()) };
+                    assert_eq!(cq.ring.resize(depth), expected);
+                    if expected.is_ok() {
+                        oracle.depth = depth as usize;
+                        resized += 1;
+                    }
+                }
+            }
+            let expected = oracle.notification();
+            assert!(kick || expected.is_none(), "nobody was told to kick");
+            assert_eq!(if kick { cq.told() } else { None }, expected);
+            notified += u32::from(expected == Some(Notification::Completions));
+        }
+    }
+    assert!(notified > 0 && overruns > 0 && resized > 0);
+}
