@@ -37,6 +37,9 @@ use state::State;
 pub use requester::RequesterCounters;
 pub use responder::ResponderCounters;
 
+/// The longest message of the standard, in bytes. Its packets are half of the PSN space at most.
+const MESSAGE_MAX: u32 = 1 << 31;
+
 /// What a queue pair is made for; all its memory is allocated from this.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

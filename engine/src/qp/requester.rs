@@ -247,6 +247,9 @@ impl Requester {
         if wqe.read_fence && self.flights.reads() > 0 {
             return Err(Stop::Pause(Pause::Idle));
         }
+        if wqe.length > super::MESSAGE_MAX {
+            return Err(Stop::Fail(CompletionStatus::LocalLength));
+        }
         let local = match wqe.operation {
             Operation::Send | Operation::SendWithInvalidate { .. } | Operation::RdmaWrite { .. } => {
                 return Ok(self.flights.start(Kind::Message, super::packets(wqe.length, attributes.path_mtu)));

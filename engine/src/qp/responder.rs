@@ -30,8 +30,6 @@ pub(super) const RNR_HOLD: Duration = Duration::from_millis(250);
 const RNR_TIMER: u8 = 20;
 /// How far beyond a gap a packet may lie to be kept: what a requester of ours has in its window and in its READs.
 const KEEP_AHEAD_MAX: i32 = 1 << 16;
-/// The longest message of the standard, in bytes.
-const MESSAGE_MAX: u32 = 1 << 31;
 
 /// What is being received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -394,6 +392,9 @@ impl Responder {
 
     fn execute_write<E: Environment>(&mut self, packet: &Packet<'_>, turn: &mut Turn<'_, E>) {
         let (va, remaining, key, epoch) = match (self.inbound, packet.ext) {
+            (Inbound::None, Ext::Reth(reth) | Ext::RethImm(reth, _)) if reth.dma_len > super::MESSAGE_MAX => {
+                return self.refuse(NakCode::InvalidRequest);
+            }
             (Inbound::None, Ext::Reth(reth) | Ext::RethImm(reth, _)) => match begin_write(&reth, turn.regions) {
                 Ok(epoch) => (reth.va, reth.dma_len, reth.r_key, epoch),
                 Err(_) => return self.refuse(NakCode::RemoteAccessError),
@@ -426,7 +427,7 @@ impl Responder {
     fn execute_read<E: Environment>(&mut self, packet: &Packet<'_>, attributes: &Attributes, turn: &mut Turn<'_, E>) {
         let Ext::Reth(reth) = packet.ext else { return self.refuse(NakCode::InvalidRequest) };
         // T-22: more READs than were agreed on.
-        if reth.dma_len > MESSAGE_MAX || self.reads.unfinished() >= usize::from(attributes.responder_resources) {
+        if reth.dma_len > super::MESSAGE_MAX || self.reads.unfinished() >= usize::from(attributes.responder_resources) {
             return self.refuse(NakCode::InvalidRequest);
         }
         let epoch = if reth.dma_len == 0 {

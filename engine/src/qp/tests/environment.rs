@@ -60,6 +60,10 @@ impl Memory {
         self.regions.iter_mut().find(|region| region.key == key).expect("a region of the test")
     }
 
+    pub(super) fn is_valid(&self, key: u32) -> bool {
+        self.regions.iter().any(|region| region.key == key && region.valid)
+    }
+
     pub(super) fn bytes(&self, key: u32) -> &[u8] {
         let region = self.regions.iter().find(|region| region.key == key).expect("a region of the test");
         &region.guarded[CANARY.len()..region.guarded.len() - CANARY.len()]

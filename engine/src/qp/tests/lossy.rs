@@ -71,6 +71,7 @@ const SPACE: usize = 1 << 20;
 #[derive(Clone, Debug)]
 struct Expected {
     side: usize,
+    key: u32,
     at: usize,
     bytes: Vec<u8>,
 }
@@ -94,6 +95,8 @@ struct Node {
     messages: Vec<(Vec<u8>, Option<RKey>)>,
     landings: Vec<usize>,
     next_fast: u32,
+    /// Regions that requests posted so far leave invalid.
+    revoked: Vec<u32>,
 }
 
 impl Node {
@@ -107,7 +110,7 @@ impl Node {
         let all = Access::LOCAL_WRITE.and(Access::REMOTE_WRITE);
         memory.register(TARGET, 0, &std::vec![0; SPACE], all);
         for index in 0..FAST_COUNT {
-            memory.register(FAST + index, 0, &[index as u8; 64], Access::REMOTE_READ);
+            memory.register(FAST + index, 0, &[0; 64], Access::LOCAL_WRITE.and(Access::REMOTE_READ));
         }
         Self {
             qp,
@@ -125,6 +128,7 @@ impl Node {
             messages: Vec::new(),
             landings: Vec::new(),
             next_fast: 0,
+            revoked: Vec::new(),
         }
     }
 
@@ -222,7 +226,7 @@ impl World {
         let mtu = 256 << dice.below(5);
         let cruel = dice.below(3);
         let mut chance = |most: u64| if cruel == 0 { 0 } else { dice.below(most * cruel) };
-        let (lose, double, corrupt, delay) = (chance(100), chance(50), chance(30), chance(80));
+        let (lose, double, corrupt, delay) = (chance(60), chance(50), chance(15), chance(80));
         let mailbox = if cruel == 0 { usize::MAX } else { dice.below(64) as usize };
         let manners = Manners { lose, double, corrupt, delay, mailbox, tardy: cruel > 0 && dice.per_mille(200) };
         let psns = [Psn::new(dice.roll() as u32), Psn::new(dice.roll() as u32)];
@@ -326,7 +330,7 @@ impl World {
             peer.memory.draining = self.dice.below(3) as u32;
         }
         let bytes = self.nodes[side].memory.bytes(SOURCE)[from..from + len].to_vec();
-        self.expected.push(Expected { side: 1 - side, at, bytes: bytes.clone() });
+        self.expected.push(Expected { side: 1 - side, key: TARGET, at, bytes: bytes.clone() });
         self.nodes[side].messages.push((bytes, invalidated));
         wqe.inline = self.dice.per_mille(200);
         if wqe.inline {
@@ -339,23 +343,45 @@ impl World {
         let at = self.nodes[1 - side].reserve(len)?;
         wqe.operation = Operation::RdmaWrite { va: at as u64, r_key: RKey(TARGET) };
         let bytes = self.nodes[side].memory.bytes(SOURCE)[from..from + len].to_vec();
-        self.expected.push(Expected { side: 1 - side, at, bytes });
+        self.expected.push(Expected { side: 1 - side, key: TARGET, at, bytes });
         Some(Node::cut(SOURCE, from, len, &mut self.dice))
     }
 
     fn post_read(&mut self, side: usize, wqe: &mut Wqe, from: usize, len: usize) -> Option<Vec<crate::memory::Sge>> {
+        if self.dice.per_mille(150) && self.nodes[side].next_fast < FAST_COUNT {
+            return Some(self.post_read_with_invalidate(side, wqe, from));
+        }
         let at = self.nodes[side].reserve(len)?;
         wqe.operation = Operation::RdmaRead { va: from as u64, r_key: RKey(SOURCE), invalidate: false };
         let bytes = self.nodes[1 - side].memory.bytes(SOURCE)[from..from + len].to_vec();
-        self.expected.push(Expected { side, at, bytes });
+        self.expected.push(Expected { side, key: TARGET, at, bytes });
         Some(Node::cut(TARGET, at, len, &mut self.dice))
     }
 
-    /// Invalidates a region of this side that nobody uses, and registers it anew.
+    /// Reads into a region that is invalidated when the READ is done.
+    fn post_read_with_invalidate(&mut self, side: usize, wqe: &mut Wqe, from: usize) -> Vec<crate::memory::Sge> {
+        let key = FAST + self.nodes[side].next_fast;
+        self.nodes[side].next_fast += 1;
+        wqe.operation = Operation::RdmaRead { va: from as u64, r_key: RKey(SOURCE), invalidate: true };
+        let bytes = self.nodes[1 - side].memory.bytes(SOURCE)[from..(from + 64).min(SPACE)].to_vec();
+        let len = bytes.len();
+        self.expected.push(Expected { side, key, at: 0, bytes });
+        self.nodes[side].revoked.push(key);
+        Node::cut(key, 0, len, &mut self.dice)
+    }
+
+    /// Invalidates a region of this side that nobody uses, or registers one anew that an earlier request invalidated.
     fn post_local(&mut self, side: usize, wqe: &mut Wqe) -> Vec<crate::memory::Sge> {
         let node = &mut self.nodes[side];
-        if node.next_fast == FAST_COUNT || self.dice.per_mille(500) {
-            let fast = FastRegister { key: LKey(FAST + FAST_COUNT), va: 0, length: 1, access: Access::LOCAL_READ };
+        if self.dice.per_mille(300)
+            && let Some(key) = node.revoked.pop()
+        {
+            let access = Access::LOCAL_READ;
+            wqe.operation = Operation::FastRegister(FastRegister { key: LKey(key), va: 0, length: 64, access });
+            // READs with invalidate complete before it starts.
+            wqe.read_fence = true;
+        } else if node.next_fast == FAST_COUNT || self.dice.per_mille(300) {
+            let fast = FastRegister { key: LKey(SOURCE), va: 0, length: 1, access: Access::LOCAL_READ };
             let binding = crate::memory::Bind {
                 window: RKey(1),
                 region: LKey(SOURCE),
@@ -366,6 +392,7 @@ impl World {
             wqe.operation = Operation::Bind(binding);
         } else {
             wqe.operation = Operation::LocalInvalidate { key: LKey(FAST + node.next_fast) };
+            node.revoked.push(FAST + node.next_fast);
             node.next_fast += 1;
         }
         Vec::new()
@@ -440,12 +467,17 @@ impl World {
             node.memory.check_canaries();
             let mut target = std::vec![0; SPACE];
             for expected in self.expected.iter().filter(|expected| expected.side == side) {
+                if expected.key != TARGET {
+                    assert!(node.memory.bytes(expected.key).starts_with(&expected.bytes), "seed {seed}: READ");
+                    continue;
+                }
                 target[expected.at..expected.at + expected.bytes.len()].copy_from_slice(&expected.bytes);
             }
             assert!(target == node.memory.bytes(TARGET), "seed {seed}: bytes of side {side}");
             let sends: Vec<_> = node.completed.sends.iter().map(|send| (send.wr_id, send.status)).collect();
             let signaled: Vec<_> = node.signaled.iter().map(|&wr_id| (wr_id, CompletionStatus::Success)).collect();
             assert_eq!(sends, signaled, "seed {seed}: side {side}");
+            assert!(node.revoked.iter().all(|&key| !node.memory.is_valid(key)), "seed {seed}: side {side}");
             let messages = &self.nodes[1 - side].messages;
             assert_eq!(node.completed.receives.len(), messages.len(), "seed {seed}: side {side}");
             for (index, (receive, (bytes, key))) in node.completed.receives.iter().zip(messages).enumerate() {

@@ -306,6 +306,16 @@ fn a_failing_request_waits_until_what_is_before_it_was_sent_again() {
     assert_eq!(side.ended(), [(1, OK), (2, CompletionStatus::LocalProtection)]);
 }
 
+/// T-20: what would wrap the PSN space is refused here, not truncated on the way.
+#[test]
+fn a_message_longer_than_the_standard_allows_fails_without_a_packet() {
+    let mut side = Side::new();
+    side.sends.post(write(1), &[sge(KEY, BASE, 1 << 31), sge(KEY, BASE, 1)]);
+    side.turn();
+    side.says_nothing();
+    assert_eq!(side.ended(), [(1, CompletionStatus::LocalLength)]);
+}
+
 /// T-30: the timer sends everything again, twice as late each time.
 #[test]
 fn a_lost_tail_is_sent_again_with_exponential_back_off() {

@@ -159,6 +159,8 @@ fn a_packet_of_the_wrong_size_is_an_invalid_request() {
         (RdmaWriteOnly, reth(BASE, KEY, 9), 8),
         (RdmaWriteOnly, reth(BASE, KEY, 8), 9),
         (RdmaReadRequest, reth(BASE, KEY, 8), 4),
+        (RdmaReadRequest, reth(BASE, KEY, (1 << 31) + 1), 0),
+        (RdmaWriteFirst, reth(BASE, KEY, (1 << 31) + 1), MTU_LEN),
     ];
     for &(opcode, ext, len) in cases {
         let mut side = with_receive();
