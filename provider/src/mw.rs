@@ -75,14 +75,15 @@ pub(crate) struct PostedBind {
     pub(crate) flags: u32,
 }
 
-/// A bind that may be posted. Nothing of the window changes before [`Prepared::posted`].
-pub(crate) struct Prepared<'a, P: Platform> {
-    window: &'a MwState<P>,
+/// A bind that may be posted. Nothing of the window changes before [`Prepared::posted`]. It has references of its own:
+/// posting may reach a consumer's callback, which may close window and region (LT-14).
+pub(crate) struct Prepared<P: Platform> {
+    window: Ref<Mw<P>>,
     region: Ref<Mr<P>>,
     request: Bind,
 }
 
-impl<P: Platform> Prepared<'_, P> {
+impl<P: Platform> Prepared<P> {
     /// The request to post.
     pub(crate) fn operation(&self) -> Operation {
         Operation::Bind(self.request)
@@ -102,12 +103,12 @@ impl<P: Platform> Prepared<'_, P> {
 }
 
 /// What NdkBind checks before it posts: MW-03 to MW-05, MW-13.
-pub(crate) fn prepare_bind<'a, P: Platform>(
-    mw: &'a MwState<P>,
+pub(crate) fn prepare_bind<P: Platform>(
+    mw: &Borrowed<'_, Mw<P>>,
     mr: &Borrowed<'_, Mr<P>>,
     domain: Domain,
     posted: &PostedBind,
-) -> Result<Prepared<'a, P>, NTSTATUS> {
+) -> Result<Prepared<P>, NTSTATUS> {
     if mw.pd.domain != domain || mr.pd.domain != domain || posted.length > REGISTRATION_SIZE_MAX {
         return Err(STATUS_INVALID_PARAMETER);
     }
@@ -125,7 +126,7 @@ pub(crate) fn prepare_bind<'a, P: Platform>(
         return Err(STATUS_INVALID_PARAMETER);
     }
     let request = Bind { window: mw.draw(), region: registration.key, va, length, access };
-    Ok(Prepared { window: mw, region: mr.counted(), request })
+    Ok(Prepared { window: mw.counted(), region: mr.counted(), request })
 }
 
 /// A window grants peers something and the local side nothing.

@@ -545,14 +545,14 @@ fn a_fast_registration_serves_its_range_until_it_is_invalidated_under_one_token(
     bench.end();
 }
 
-fn prepare<'a>(
+fn prepare(
     bench: &Bench,
-    window: &'a Borrowed<'_, Mw<System>>,
+    window: &Borrowed<'_, Mw<System>>,
     mr: *mut NDK_MR,
     va: u64,
     length: usize,
     flags: u32,
-) -> Result<mw::Prepared<'a, System>, NTSTATUS> {
+) -> Result<mw::Prepared<System>, NTSTATUS> {
     // SAFETY: the MR is open.
     let mr = unsafe { Borrowed::<Mr<System>>::from_handle(mr) };
     let posted = PostedBind { va: core::ptr::without_provenance_mut(va as usize), length, flags };
