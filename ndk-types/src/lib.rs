@@ -13,15 +13,35 @@
 mod abi;
 mod base;
 mod layout;
+mod ndis;
 mod ndisndk;
 mod ndkinfo;
 mod ndkpi;
+mod ndkrss;
+mod netif;
+mod netioapi;
+mod nmr;
+mod ntddndis_ndk;
 mod status;
+mod wdm;
+mod ws2;
+mod wsk;
+mod wskndk;
 
 pub use base::*;
+pub use ndis::*;
 pub use ndisndk::*;
 pub use ndkinfo::*;
 pub use ndkpi::*;
+pub use ndkrss::*;
+pub use netif::*;
+pub use netioapi::*;
+pub use nmr::*;
+pub use ntddndis_ndk::*;
 pub use status::*;
+pub use wdm::*;
+pub use ws2::*;
+pub use wsk::*;
+pub use wskndk::*;
 
 use layout::layout;

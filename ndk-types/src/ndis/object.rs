@@ -1,0 +1,147 @@
+//! ndis/objectheader.h, ntddndis.h: object types, ports, and the enums that have no better place.
+
+#![expect(missing_docs, reason = "C names verbatim; Microsoft documents fields and constants")]
+
+/// A port of a miniport adapter.
+pub type NDIS_PORT_NUMBER = u32;
+/// An object identifier.
+pub type NDIS_OID = u32;
+/// A NIC switch.
+pub type NDIS_NIC_SWITCH_ID = u32;
+/// A virtual port of a NIC switch.
+pub type NDIS_NIC_SWITCH_VPORT_ID = u32;
+
+pub const NDIS_DEFAULT_PORT_NUMBER: u32 = 0;
+
+pub const NDIS_OBJECT_TYPE_OID_REQUEST: u8 = 150;
+pub const NDIS_OBJECT_TYPE_DEFAULT: u8 = 128;
+pub const NDIS_OBJECT_TYPE_MINIPORT_INIT_PARAMETERS: u8 = 129;
+pub const NDIS_OBJECT_TYPE_SG_DMA_DESCRIPTION: u8 = 131;
+pub const NDIS_OBJECT_TYPE_MINIPORT_INTERRUPT: u8 = 132;
+pub const NDIS_OBJECT_TYPE_DEVICE_OBJECT_ATTRIBUTES: u8 = 133;
+pub const NDIS_OBJECT_TYPE_BIND_PARAMETERS: u8 = 134;
+pub const NDIS_OBJECT_TYPE_OPEN_PARAMETERS: u8 = 135;
+pub const NDIS_OBJECT_TYPE_RSS_CAPABILITIES: u8 = 136;
+pub const NDIS_OBJECT_TYPE_RSS_PARAMETERS: u8 = 137;
+pub const NDIS_OBJECT_TYPE_MINIPORT_DRIVER_CHARACTERISTICS: u8 = 138;
+pub const NDIS_OBJECT_TYPE_FILTER_DRIVER_CHARACTERISTICS: u8 = 139;
+pub const NDIS_OBJECT_TYPE_FILTER_PARTIAL_CHARACTERISTICS: u8 = 140;
+pub const NDIS_OBJECT_TYPE_FILTER_ATTRIBUTES: u8 = 141;
+pub const NDIS_OBJECT_TYPE_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS: u8 = 142;
+pub const NDIS_OBJECT_TYPE_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS: u8 = 143;
+pub const NDIS_OBJECT_TYPE_CO_PROTOCOL_CHARACTERISTICS: u8 = 144;
+pub const NDIS_OBJECT_TYPE_CO_MINIPORT_CHARACTERISTICS: u8 = 145;
+pub const NDIS_OBJECT_TYPE_MINIPORT_PNP_CHARACTERISTICS: u8 = 146;
+pub const NDIS_OBJECT_TYPE_CLIENT_CHIMNEY_OFFLOAD_CHARACTERISTICS: u8 = 147;
+pub const NDIS_OBJECT_TYPE_PROVIDER_CHIMNEY_OFFLOAD_CHARACTERISTICS: u8 = 148;
+pub const NDIS_OBJECT_TYPE_PROTOCOL_DRIVER_CHARACTERISTICS: u8 = 149;
+pub const NDIS_OBJECT_TYPE_REQUEST_EX: u8 = 150;
+pub const NDIS_OBJECT_TYPE_TIMER_CHARACTERISTICS: u8 = 151;
+pub const NDIS_OBJECT_TYPE_STATUS_INDICATION: u8 = 152;
+pub const NDIS_OBJECT_TYPE_FILTER_ATTACH_PARAMETERS: u8 = 153;
+pub const NDIS_OBJECT_TYPE_FILTER_PAUSE_PARAMETERS: u8 = 154;
+pub const NDIS_OBJECT_TYPE_FILTER_RESTART_PARAMETERS: u8 = 155;
+pub const NDIS_OBJECT_TYPE_PORT_CHARACTERISTICS: u8 = 156;
+pub const NDIS_OBJECT_TYPE_PORT_STATE: u8 = 157;
+pub const NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_REGISTRATION_ATTRIBUTES: u8 = 158;
+pub const NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES: u8 = 159;
+pub const NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES: u8 = 160;
+pub const NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_NATIVE_802_11_ATTRIBUTES: u8 = 161;
+pub const NDIS_OBJECT_TYPE_RESTART_GENERAL_ATTRIBUTES: u8 = 162;
+pub const NDIS_OBJECT_TYPE_PROTOCOL_RESTART_PARAMETERS: u8 = 163;
+pub const NDIS_OBJECT_TYPE_MINIPORT_ADD_DEVICE_REGISTRATION_ATTRIBUTES: u8 = 164;
+pub const NDIS_OBJECT_TYPE_CO_CALL_MANAGER_OPTIONAL_HANDLERS: u8 = 165;
+pub const NDIS_OBJECT_TYPE_CO_CLIENT_OPTIONAL_HANDLERS: u8 = 166;
+pub const NDIS_OBJECT_TYPE_OFFLOAD: u8 = 167;
+pub const NDIS_OBJECT_TYPE_OFFLOAD_ENCAPSULATION: u8 = 168;
+pub const NDIS_OBJECT_TYPE_CONFIGURATION_OBJECT: u8 = 169;
+pub const NDIS_OBJECT_TYPE_DRIVER_WRAPPER_OBJECT: u8 = 170;
+pub const NDIS_OBJECT_TYPE_HD_SPLIT_ATTRIBUTES: u8 = 171;
+pub const NDIS_OBJECT_TYPE_NSI_NETWORK_RW_STRUCT: u8 = 172;
+pub const NDIS_OBJECT_TYPE_NSI_COMPARTMENT_RW_STRUCT: u8 = 173;
+pub const NDIS_OBJECT_TYPE_NSI_INTERFACE_PERSIST_RW_STRUCT: u8 = 174;
+pub const NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_HARDWARE_ASSIST_ATTRIBUTES: u8 = 175;
+pub const NDIS_OBJECT_TYPE_SHARED_MEMORY_PROVIDER_CHARACTERISTICS: u8 = 176;
+pub const NDIS_OBJECT_TYPE_RSS_PROCESSOR_INFO: u8 = 177;
+pub const NDIS_OBJECT_TYPE_MINIPORT_SS_CHARACTERISTICS: u8 = 180;
+pub const NDIS_OBJECT_TYPE_QOS_CAPABILITIES: u8 = 181;
+pub const NDIS_OBJECT_TYPE_QOS_PARAMETERS: u8 = 182;
+pub const NDIS_OBJECT_TYPE_QOS_CLASSIFICATION_ELEMENT: u8 = 183;
+pub const NDIS_OBJECT_TYPE_SWITCH_OPTIONAL_HANDLERS: u8 = 184;
+pub const NDIS_OBJECT_TYPE_PD_TRANSMIT_QUEUE: u8 = 190;
+pub const NDIS_OBJECT_TYPE_PD_RECEIVE_QUEUE: u8 = 191;
+pub const NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_PACKET_DIRECT_ATTRIBUTES: u8 = 197;
+pub const NDIS_OBJECT_TYPE_MINIPORT_DEVICE_POWER_NOTIFICATION: u8 = 198;
+pub const NDIS_OBJECT_TYPE_RSS_PARAMETERS_V2: u8 = 200;
+pub const NDIS_OBJECT_TYPE_RSS_SET_INDIRECTION_ENTRIES: u8 = 201;
+pub const NDIS_OBJECT_TYPE_DRIVER_WRAPPER_REVISION_1: u8 = 1;
+
+pub const NDIS_RUNTIME_VERSION_630: u32 = 0x0006_001e;
+pub const NDIS_RUNTIME_VERSION_640: u32 = 0x0006_0028;
+pub const NDIS_RUNTIME_VERSION_650: u32 = 0x0006_0032;
+pub const NDIS_RUNTIME_VERSION_651: u32 = 0x0006_0033;
+pub const NDIS_RUNTIME_VERSION_660: u32 = 0x0006_003c;
+pub const NDIS_RUNTIME_VERSION_670: u32 = 0x0006_0046;
+pub const NDIS_RUNTIME_VERSION_680: u32 = 0x0006_0050;
+pub const NDIS_RUNTIME_VERSION_689: u32 = 0x0006_0059;
+
+/// What an OID request does.
+pub type NDIS_REQUEST_TYPE = i32;
+pub const NdisRequestQueryInformation: NDIS_REQUEST_TYPE = 0;
+pub const NdisRequestSetInformation: NDIS_REQUEST_TYPE = 1;
+pub const NdisRequestQueryStatistics: NDIS_REQUEST_TYPE = 2;
+pub const NdisRequestOpen: NDIS_REQUEST_TYPE = 3;
+pub const NdisRequestClose: NDIS_REQUEST_TYPE = 4;
+pub const NdisRequestSend: NDIS_REQUEST_TYPE = 5;
+pub const NdisRequestTransferData: NDIS_REQUEST_TYPE = 6;
+pub const NdisRequestReset: NDIS_REQUEST_TYPE = 7;
+pub const NdisRequestGeneric1: NDIS_REQUEST_TYPE = 8;
+pub const NdisRequestGeneric2: NDIS_REQUEST_TYPE = 9;
+pub const NdisRequestGeneric3: NDIS_REQUEST_TYPE = 10;
+pub const NdisRequestGeneric4: NDIS_REQUEST_TYPE = 11;
+pub const NdisRequestMethod: NDIS_REQUEST_TYPE = 12;
+
+/// State of the hardware.
+pub type NDIS_HARDWARE_STATUS = i32;
+pub const NdisHardwareStatusReady: NDIS_HARDWARE_STATUS = 0;
+pub const NdisHardwareStatusInitializing: NDIS_HARDWARE_STATUS = 1;
+pub const NdisHardwareStatusReset: NDIS_HARDWARE_STATUS = 2;
+pub const NdisHardwareStatusClosing: NDIS_HARDWARE_STATUS = 3;
+pub const NdisHardwareStatusNotReady: NDIS_HARDWARE_STATUS = 4;
+
+/// Kind of bus.
+pub type NDIS_INTERFACE_TYPE = i32;
+pub const NdisInterfaceInternal: NDIS_INTERFACE_TYPE = 0;
+pub const NdisInterfaceIsa: NDIS_INTERFACE_TYPE = 1;
+pub const NdisInterfaceEisa: NDIS_INTERFACE_TYPE = 2;
+pub const NdisInterfaceMca: NDIS_INTERFACE_TYPE = 3;
+pub const NdisInterfaceTurboChannel: NDIS_INTERFACE_TYPE = 4;
+pub const NdisInterfacePci: NDIS_INTERFACE_TYPE = 5;
+pub const NdisInterfacePcMcia: NDIS_INTERFACE_TYPE = 8;
+pub const NdisInterfaceCBus: NDIS_INTERFACE_TYPE = 9;
+pub const NdisInterfaceMPIBus: NDIS_INTERFACE_TYPE = 10;
+pub const NdisInterfaceMPSABus: NDIS_INTERFACE_TYPE = 11;
+pub const NdisInterfaceProcessorInternal: NDIS_INTERFACE_TYPE = 12;
+pub const NdisInterfaceInternalPowerBus: NDIS_INTERFACE_TYPE = 13;
+pub const NdisInterfacePNPISABus: NDIS_INTERFACE_TYPE = 14;
+pub const NdisInterfacePNPBus: NDIS_INTERFACE_TYPE = 15;
+pub const NdisInterfaceUSB: NDIS_INTERFACE_TYPE = 16;
+pub const NdisInterfaceIrda: NDIS_INTERFACE_TYPE = 17;
+pub const NdisInterface1394: NDIS_INTERFACE_TYPE = 18;
+pub const NdisMaximumInterfaceType: NDIS_INTERFACE_TYPE = 19;
+
+/// Power state of a device, in NDIS's words.
+pub type NDIS_DEVICE_POWER_STATE = i32;
+pub const NdisDeviceStateUnspecified: NDIS_DEVICE_POWER_STATE = 0;
+pub const NdisDeviceStateD0: NDIS_DEVICE_POWER_STATE = 1;
+pub const NdisDeviceStateD1: NDIS_DEVICE_POWER_STATE = 2;
+pub const NdisDeviceStateD2: NDIS_DEVICE_POWER_STATE = 3;
+pub const NdisDeviceStateD3: NDIS_DEVICE_POWER_STATE = 4;
+pub const NdisDeviceStateMaximum: NDIS_DEVICE_POWER_STATE = 5;
+
+/// State of interrupt moderation.
+pub type NDIS_INTERRUPT_MODERATION = i32;
+pub const NdisInterruptModerationUnknown: NDIS_INTERRUPT_MODERATION = 0;
+pub const NdisInterruptModerationNotSupported: NDIS_INTERRUPT_MODERATION = 1;
+pub const NdisInterruptModerationEnabled: NDIS_INTERRUPT_MODERATION = 2;
+pub const NdisInterruptModerationDisabled: NDIS_INTERRUPT_MODERATION = 3;
