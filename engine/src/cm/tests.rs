@@ -2,6 +2,10 @@
 
 extern crate std;
 
+mod matrix;
+mod peer;
+mod script;
+
 use super::*;
 use std::collections::VecDeque;
 use std::vec::Vec;
