@@ -5,13 +5,11 @@ extern crate std;
 use super::conversation::*;
 use super::environment::{request, sge};
 use crate::completion::CompletionStatus;
-use crate::key::{LKey, RKey};
-use crate::memory::{Access, Bind, FastRegister};
+use crate::key::RKey;
 use crate::qp::state::State;
-use crate::qp::{Attributes, Failure, QpEvent};
-use crate::time::Duration;
+use crate::qp::{Failure, QpEvent};
 use crate::turn::Pause;
-use crate::wire::headers::{Ext, NakCode, Reth};
+use crate::wire::headers::{Ext, NakCode};
 use crate::wire::opcode::Opcode::{self, *};
 use crate::work::{Operation, Wqe};
 use std::vec::Vec;
@@ -21,49 +19,49 @@ const MTU_LEN: usize = MTU as usize;
 const WRAP: u32 = 0x100_0000;
 
 /// The PSN of our packet `index`.
-const fn ours(index: u32) -> u32 {
+pub(super) const fn ours(index: u32) -> u32 {
     (OURS + index) % WRAP
 }
 
-fn write(wr_id: u64) -> Wqe {
+pub(super) fn write(wr_id: u64) -> Wqe {
     request(wr_id, Operation::RdmaWrite { va: 0x5000, r_key: RKey(0x77) })
 }
 
-fn read(wr_id: u64) -> Wqe {
+pub(super) fn read(wr_id: u64) -> Wqe {
     request(wr_id, Operation::RdmaRead { va: 0x6000, r_key: RKey(0x88), invalidate: false })
 }
 
 impl Side {
     /// Posts a SEND of `len` bytes.
-    fn send(&mut self, wr_id: u64, len: u32) {
+    pub(super) fn send(&mut self, wr_id: u64, len: u32) {
         self.sends.post(request(wr_id, Operation::Send), &[sge(KEY, BASE, len)]);
     }
 
     /// Posts a READ of `len` bytes into the region at 4096.
-    fn read(&mut self, wr_id: u64, len: u32) {
+    pub(super) fn read(&mut self, wr_id: u64, len: u32) {
         self.sends.post(read(wr_id), &[sge(KEY, BASE + 4096, len)]);
     }
 
-    fn hears_ack(&mut self, index: u32) {
+    pub(super) fn hears_ack(&mut self, index: u32) {
         self.hears(Acknowledge, ours(index), acked(0), &[]);
     }
 
-    fn hears_nak(&mut self, index: u32, code: NakCode) {
+    pub(super) fn hears_nak(&mut self, index: u32, code: NakCode) {
         self.hears(Acknowledge, ours(index), refused(code, 0), &[]);
     }
 
     /// Which requests completed, and how.
-    fn ended(&self) -> Vec<(u64, CompletionStatus)> {
+    pub(super) fn ended(&self) -> Vec<(u64, CompletionStatus)> {
         self.completed.sends.iter().map(|send| (send.wr_id, send.status)).collect()
     }
 
     /// Which of our packets left, by index.
-    fn sent(&mut self) -> Vec<u32> {
+    pub(super) fn sent(&mut self) -> Vec<u32> {
         self.says_all().iter().map(|said| said.psn.wrapping_sub(OURS) % WRAP).collect()
     }
 }
 
-const OK: CompletionStatus = CompletionStatus::Success;
+pub(super) const OK: CompletionStatus = CompletionStatus::Success;
 
 #[test]
 fn a_send_leaves_once_and_completes_when_it_is_acknowledged() {
@@ -314,403 +312,6 @@ fn a_message_longer_than_the_standard_allows_fails_without_a_packet() {
     side.turn();
     side.says_nothing();
     assert_eq!(side.ended(), [(1, CompletionStatus::LocalLength)]);
-}
-
-/// T-30: the timer sends everything again, twice as late each time.
-#[test]
-fn a_lost_tail_is_sent_again_with_exponential_back_off() {
-    let mut side = Side::with(Attributes { ack_timeout: Duration::from_millis(500), ..attributes() });
-    side.send(1, 4);
-    side.turn();
-    side.says_all();
-    let mut spans = Vec::new();
-    for _ in 0..4 {
-        let before = side.now;
-        side.wait_for_deadline();
-        assert_eq!(side.sent(), [0]);
-        spans.push(side.now.since(before).as_nanos());
-    }
-    for pair in spans.windows(2) {
-        assert_eq!(pair[1], 2 * pair[0]);
-    }
-    side.hears_ack(0);
-    assert_eq!((side.ended(), side.qp.deadline()), (std::vec![(1, OK)], None));
-}
-
-/// T-30: repair of a lost tail takes a few smoothed round trips, not the 67 ms of the ACK time-out.
-#[test]
-fn the_time_out_adapts_to_the_round_trip() {
-    let mut side = Side::new();
-    for index in 0..20 {
-        side.send(1, 4);
-        side.turn();
-        side.now = side.now.after(Duration::from_micros(500));
-        side.hears_ack(index);
-    }
-    side.send(2, 4);
-    side.turn();
-    let wait = side.qp.deadline().unwrap().since(side.now);
-    assert!(wait >= Duration::from_micros(1_900) && wait <= Duration::from_micros(2_100), "{wait:?}");
-}
-
-/// T-30: late in the back-off a single further loss must not use up the promised time.
-#[test]
-fn a_time_out_is_never_longer_than_what_was_agreed() {
-    let mut side = Side::new();
-    side.send(1, 4);
-    side.turn();
-    for _ in 0..8 {
-        side.wait_for_deadline();
-        assert!(side.qp.deadline().is_none_or(|at| at.since(side.now) <= Duration::from_millis(67)));
-    }
-}
-
-/// T-29, T-30: who says "not ready" is alive.
-#[test]
-fn an_rnr_nak_ends_the_count_of_time_outs() {
-    let mut side = Side::with(Attributes { retry_count: 2, ..attributes() });
-    side.send(1, 4);
-    side.turn();
-    for _ in 0..10 {
-        side.wait_for_deadline();
-        side.wait_for_deadline();
-        side.hears(Acknowledge, ours(0), not_ready(1, 0), &[]);
-        side.wait(Duration::from_micros(10));
-    }
-    assert_eq!(side.qp.state(), State::Rts);
-}
-
-/// T-30: retry count *and* retry count x ACK time-out.
-#[test]
-fn a_silent_peer_is_given_up_only_after_the_promised_time() {
-    let mut side = Side::with(Attributes { retry_count: 3, ack_timeout: Duration::from_millis(500), ..attributes() });
-    side.send(1, 4);
-    side.send(2, 4);
-    side.turn();
-    let start = side.now;
-    let mut sent = 0;
-    while side.qp.state() == State::Rts {
-        sent += side.says_all().len();
-        side.wait_for_deadline();
-    }
-    assert!(sent > 2 * 3);
-    assert!(side.now.since(start) > Duration::from_millis(1_500));
-    assert_eq!(side.ended(), [(1, CompletionStatus::TransportRetryExceeded), (2, CompletionStatus::Flushed)]);
-}
-
-/// T-29: the peer's wish to wait is respected to the nanosecond.
-#[test]
-fn an_rnr_nak_is_waited_out() {
-    let mut side = Side::new();
-    side.send(1, 4);
-    side.send(2, 4);
-    side.turn();
-    side.says_all();
-    side.hears(Acknowledge, ours(1), not_ready(12, 1), &[]);
-    assert_eq!(side.ended(), [(1, OK)]);
-    side.says_nothing();
-    assert_eq!(side.qp.deadline(), Some(side.now.after(Duration::from_micros(640))));
-    side.wait(Duration::from_nanos(639_999));
-    side.says_nothing();
-    side.wait(Duration::from_nanos(1));
-    assert_eq!(side.sent(), [1]);
-    side.hears_ack(1);
-    assert_eq!(side.ended(), [(1, OK), (2, OK)]);
-}
-
-/// roce-interop, quirk 1.
-#[test]
-fn a_sequence_nak_after_an_rnr_nak_does_not_end_the_wait() {
-    let mut side = Side::new();
-    side.send(1, 4);
-    side.send(2, 4);
-    side.turn();
-    side.says_all();
-    side.hears(Acknowledge, ours(0), not_ready(12, 0), &[]);
-    side.hears_nak(0, NakCode::PsnSequenceError);
-    side.says_nothing();
-    side.wait(Duration::from_micros(640));
-    assert_eq!(side.sent(), [0, 1]);
-}
-
-/// T-30: what is sent after the wait may be lost, too.
-#[test]
-fn a_packet_lost_after_an_rnr_wait_is_sent_again() {
-    let mut side = Side::new();
-    side.send(1, 4);
-    side.turn();
-    side.says_all();
-    side.hears(Acknowledge, ours(0), not_ready(12, 0), &[]);
-    side.wait(Duration::from_micros(640));
-    assert_eq!(side.sent(), [0]);
-    side.wait_for_deadline();
-    assert_eq!(side.sent(), [0]);
-}
-
-/// T-29
-#[test]
-fn an_rnr_retry_count_of_zero_makes_the_first_rnr_nak_fatal() {
-    let mut side = Side::with(Attributes { rnr_retry: 0, ..attributes() });
-    side.send(1, 4);
-    side.turn();
-    side.hears(Acknowledge, ours(0), not_ready(12, 0), &[]);
-    assert_eq!(side.ended(), [(1, CompletionStatus::RnrRetryExceeded)]);
-}
-
-/// T-20: a READ occupies the PSNs of its responses.
-#[test]
-fn a_read_asks_once_and_the_next_request_follows_its_psns() {
-    let mut side = Side::new();
-    side.read(1, 600);
-    side.send(2, 4);
-    side.turn();
-    let said = side.says_all();
-    assert_eq!((said[0].opcode, said[0].psn, said[0].ext), (RdmaReadRequest, ours(0), reth(0x6000, 0x88, 600)));
-    assert_eq!((said[1].opcode, said[1].psn), (SendOnly, ours(3)));
-    let bytes = pattern(4, 600);
-    side.hears(RdmaReadResponseFirst, ours(0), acked(1), &bytes[..256]);
-    side.hears(RdmaReadResponseMiddle, ours(1), Ext::None, &bytes[256..512]);
-    assert_eq!(side.ended(), []);
-    side.hears(RdmaReadResponseLast, ours(2), acked(1), &bytes[512..]);
-    assert_eq!(side.ended(), [(1, OK)]);
-    assert_eq!(&side.memory.bytes(KEY)[4096..4696], &bytes);
-    side.hears_ack(3);
-    assert_eq!(side.ended(), [(1, OK), (2, OK)]);
-}
-
-#[test]
-fn a_read_response_is_scattered_over_all_entries() {
-    let mut side = Side::new();
-    side.sends.post(read(1), &[sge(KEY, BASE + 4096, 250), sge(KEY, BASE, 10), sge(KEY, BASE + 20, 100)]);
-    side.turn();
-    let bytes = pattern(4, 360);
-    side.hears(RdmaReadResponseFirst, ours(0), acked(1), &bytes[..256]);
-    side.hears(RdmaReadResponseLast, ours(1), acked(1), &bytes[256..]);
-    assert_eq!(side.ended(), [(1, OK)]);
-    let region = side.memory.bytes(KEY);
-    assert_eq!([&region[4096..4346], &region[..10], &region[20..120]].concat(), bytes);
-    assert!(region[120..4096].iter().all(|&byte| byte == 0));
-}
-
-/// T-21: a READ response acknowledges everything before its READ.
-#[test]
-fn a_read_response_acknowledges_what_came_before() {
-    let mut side = Side::new();
-    side.send(1, 4);
-    side.read(2, 4);
-    side.turn();
-    side.hears(RdmaReadResponseOnly, ours(1), acked(2), b"data");
-    assert_eq!(side.ended(), [(1, OK), (2, OK)]);
-}
-
-/// T-21: an ACK of what follows a READ whose responses did not come tells that they are lost.
-#[test]
-fn a_later_acknowledgement_is_an_implied_nak_of_a_read() {
-    let mut side = Side::new();
-    side.send(1, 4);
-    side.read(2, 600);
-    side.send(3, 4);
-    side.turn();
-    side.says_all();
-    side.hears(RdmaReadResponseFirst, ours(1), acked(2), &pattern(0, 256));
-    side.hears_ack(4);
-    assert_eq!(side.ended(), [(1, OK)]);
-    let said = side.says_all();
-    assert_eq!((said[0].opcode, said[0].psn, said[0].ext), (RdmaReadRequest, ours(2), reth(0x6100, 0x88, 344)));
-}
-
-/// roce-interop, quirk 2; T-21.
-#[test]
-fn a_resumed_read_is_accepted_by_psn_whatever_it_is_called() {
-    for (second, third) in
-        [(RdmaReadResponseMiddle, RdmaReadResponseLast), (RdmaReadResponseFirst, RdmaReadResponseLast)]
-    {
-        let mut side = Side::new();
-        side.read(1, 600);
-        side.turn();
-        let bytes = pattern(4, 600);
-        side.hears(RdmaReadResponseFirst, ours(0), acked(1), &bytes[..256]);
-        side.says_all();
-        side.wait_for_deadline();
-        let again = side.says();
-        assert_eq!((again.psn, again.ext), (ours(1), reth(0x6100, 0x88, 344)));
-        let ext = if second == RdmaReadResponseFirst { acked(1) } else { Ext::None };
-        side.hears(second, ours(1), ext, &bytes[256..512]);
-        side.hears(third, ours(2), acked(1), &bytes[512..]);
-        assert_eq!(side.ended(), [(1, OK)]);
-        assert_eq!(&side.memory.bytes(KEY)[4096..4696], &bytes);
-    }
-}
-
-/// T-30
-#[test]
-fn each_response_of_a_read_restarts_its_timer() {
-    let mut side = Side::new();
-    side.read(1, 600);
-    side.turn();
-    side.says_all();
-    for (index, opcode) in [(0, RdmaReadResponseFirst), (1, RdmaReadResponseMiddle)] {
-        let before = side.qp.deadline().unwrap();
-        side.now = side.now.after(Duration::from_micros(100));
-        let ext = if index == 0 { acked(1) } else { Ext::None };
-        side.hears(opcode, ours(index), ext, &pattern(0, 256));
-        assert!(side.qp.deadline().unwrap().since(side.now) > Duration::ZERO);
-        assert_ne!(side.qp.deadline().unwrap(), before);
-    }
-    side.says_nothing();
-}
-
-#[test]
-fn a_read_response_of_the_wrong_length_is_a_bad_response() {
-    let mut side = Side::new();
-    side.send(1, 4);
-    side.read(2, 600);
-    side.turn();
-    side.hears(RdmaReadResponseFirst, ours(1), acked(1), &pattern(0, 252));
-    assert_eq!(side.ended(), [(1, OK), (2, CompletionStatus::BadResponse)]);
-    assert!(side.memory.bytes(KEY).iter().all(|&byte| byte == 0));
-}
-
-#[test]
-fn a_read_into_memory_that_cannot_be_written_fails() {
-    let mut side = Side::new();
-    side.memory.register(0x2000, 0, &[0; 64], Access::LOCAL_READ);
-    side.send(1, 4);
-    side.sends.post(read(2), &[sge(0x2000, 0, 4)]);
-    side.turn();
-    side.hears(RdmaReadResponseOnly, ours(1), acked(1), b"data");
-    assert_eq!(side.ended(), [(1, OK), (2, CompletionStatus::LocalProtection)]);
-}
-
-/// WR-30: never more READs outstanding than agreed on.
-#[test]
-fn reads_beyond_the_depth_wait_for_earlier_ones() {
-    let mut side = Side::with(Attributes { initiator_depth: 2, ..attributes() });
-    for wr_id in 0..4 {
-        side.read(wr_id, 4);
-    }
-    side.turn();
-    assert_eq!(side.sent(), [0, 1]);
-    side.hears(RdmaReadResponseOnly, ours(0), acked(1), b"data");
-    assert_eq!(side.sent(), [2]);
-    side.hears(RdmaReadResponseOnly, ours(1), acked(2), b"data");
-    assert_eq!(side.sent(), [3]);
-}
-
-/// T-20: a long READ is asked for in pieces within the depth.
-#[test]
-fn a_long_read_is_split_into_bounded_pieces() {
-    let mut side = Side::with(Attributes { initiator_depth: 2, ..attributes() });
-    let entries: Vec<_> = (0..16).map(|_| sge(KEY, BASE, 8192)).collect();
-    side.sends.post(read(1), &[&entries[..], &entries[..8]].concat());
-    side.turn();
-    let (mut asked, mut answered, mut pieces) = (0, 0, 0);
-    while answered < 24 * 32 {
-        for said in side.says_all() {
-            let Ext::Reth(Reth { va, dma_len, .. }) = said.ext else { panic!() };
-            assert_eq!((said.psn, va), (ours(asked / 256), 0x6000 + u64::from(asked)));
-            asked += dma_len;
-            pieces += 1;
-        }
-        assert!(asked > answered * 256 && asked - answered * 256 <= 2 * 256 * 256);
-        side.hears(RdmaReadResponseMiddle, ours(answered), Ext::None, &pattern(0, 256));
-        answered += 1;
-    }
-    assert_eq!((asked, pieces), (24 * 8192, 3));
-    assert_eq!(side.ended(), [(1, OK)]);
-}
-
-/// A fence holds a request until all earlier READs are done.
-#[test]
-fn a_fenced_request_waits_for_earlier_reads_only() {
-    let mut side = Side::new();
-    side.read(1, 4);
-    side.send(2, 4);
-    side.sends.post(Wqe { read_fence: true, ..request(3, Operation::Send) }, &[sge(KEY, BASE, 4)]);
-    side.turn();
-    assert_eq!(side.sent(), [0, 1]);
-    side.hears(RdmaReadResponseOnly, ours(0), acked(1), b"data");
-    assert_eq!(side.sent(), [2]);
-}
-
-/// T-26: local operations take no PSN and complete in order.
-#[test]
-fn local_operations_are_carried_out_in_order_without_a_psn() {
-    let mut side = Side::new();
-    side.memory.register(0x2000, 0, &[7; 64], Access::LOCAL_READ);
-    side.memory.region(0x2000).valid = false;
-    let fast = FastRegister { key: LKey(0x2000), va: 0, length: 64, access: Access::REMOTE_READ };
-    let bind = Bind { window: RKey(5), region: LKey(0x2000), va: 0, length: 4, access: Access::REMOTE_READ };
-    side.send(1, 4);
-    side.sends.post(request(2, Operation::FastRegister(fast)), &[]);
-    side.sends.post(request(3, Operation::Bind(bind)), &[]);
-    side.sends.post(request(4, Operation::Send), &[sge(0x2000, 0, 4)]);
-    side.turn();
-    assert_eq!(side.sent(), [0, 1]);
-    assert_eq!((&side.memory.fast_registered[..], &side.memory.bound[..]), (&[fast][..], &[bind][..]));
-    assert_eq!(side.ended(), []);
-    side.hears_ack(1);
-    assert_eq!(side.ended(), [(1, OK), (2, OK), (3, OK), (4, OK)]);
-}
-
-#[test]
-fn local_operations_alone_complete_at_once() {
-    let mut side = Side::new();
-    side.memory.register(0x2000, 0, &[7; 64], Access::LOCAL_READ);
-    side.sends.post(request(1, Operation::LocalInvalidate { key: LKey(0x2000) }), &[]);
-    side.turn();
-    assert_eq!((side.ended(), side.qp.deadline()), (std::vec![(1, OK)], None));
-    side.says_nothing();
-}
-
-/// T-26: an invalidation waits until all before it is acknowledged; what follows waits for it.
-#[test]
-fn an_invalidation_waits_for_all_earlier_requests() {
-    let mut side = Side::new();
-    side.memory.register(0x2000, 0, &[7; 64], Access::LOCAL_READ);
-    side.memory.draining = 1;
-    side.sends.post(request(1, Operation::Send), &[sge(0x2000, 0, 4)]);
-    side.sends.post(request(2, Operation::LocalInvalidate { key: LKey(0x2000) }), &[]);
-    side.send(3, 4);
-    side.turn();
-    side.wait_for_deadline();
-    assert_eq!(side.sent(), [0, 0]);
-    assert!(side.memory.region(0x2000).valid);
-    side.hears_only(Acknowledge, ours(0), acked(1), &[]);
-    assert_eq!(side.turn(), Pause::Revoking);
-    assert_eq!(side.ended(), [(1, OK)]);
-    side.turn();
-    assert_eq!(side.ended(), [(1, OK), (2, OK)]);
-    assert!(!side.memory.region(0x2000).valid);
-    assert_eq!(side.sent(), [1]);
-}
-
-#[test]
-fn a_local_operation_that_is_not_possible_fails_in_its_turn() {
-    let mut side = Side::new();
-    side.send(1, 4);
-    side.sends.post(request(2, Operation::LocalInvalidate { key: LKey(0x9999) }), &[]);
-    side.send(3, 4);
-    side.turn();
-    side.hears_ack(0);
-    let failed = CompletionStatus::LocalOperation;
-    assert_eq!(side.ended(), [(1, OK), (2, failed), (3, CompletionStatus::Flushed)]);
-}
-
-/// A READ may take its sink's region back when it succeeded, before it completes.
-#[test]
-fn a_read_with_invalidate_revokes_its_sink_before_it_completes() {
-    let mut side = Side::new();
-    side.memory.register(0x2000, 0, &[0; 64], Access::LOCAL_WRITE);
-    side.memory.draining = 1;
-    let operation = Operation::RdmaRead { va: 0x6000, r_key: RKey(0x88), invalidate: true };
-    side.sends.post(request(1, operation), &[sge(0x2000, 0, 4)]);
-    side.turn();
-    side.hears_only(RdmaReadResponseOnly, ours(0), acked(1), b"data");
-    assert_eq!(side.ended(), []);
-    side.turn();
-    assert_eq!(side.ended(), [(1, OK)]);
-    assert_eq!((side.memory.bytes(0x2000)[..4].to_vec(), side.memory.region(0x2000).valid), (b"data".to_vec(), false));
 }
 
 /// Requests wait in RTR: only RTU or the peer's first request makes it RTS.
