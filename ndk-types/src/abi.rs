@@ -21,34 +21,61 @@
 /// ```
 ///
 /// On Windows, and on other machines than x86_64, they stay `extern "C"`; elsewhere they become `extern "win64"`.
+///
+/// A generic parameter takes one bound; further ones go into the where-clause, each in a predicate of its own
+/// (`where P: Send, P: 'static`), since `macro_rules` cannot match a path before a `+`. An item costs one level of
+/// recursion, so about a hundred fit one invocation.
 #[macro_export]
 macro_rules! abi {
     () => {};
+    (@emit [$($head:tt)*] [$($tail:tt)*]) => {
+        #[cfg(all(target_arch = "x86_64", not(windows)))]
+        $($head)* extern "win64" $($tail)*
+        #[cfg(not(all(target_arch = "x86_64", not(windows))))]
+        $($head)* extern "C" $($tail)*
+    };
     (
         $(#[$meta:meta])*
         $vis:vis type $name:ident = Option<unsafe extern "C" fn($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)?>;
         $($rest:tt)*
     ) => {
-        $(#[$meta])*
-        #[cfg(all(target_arch = "x86_64", not(windows)))]
-        $vis type $name = Option<unsafe extern "win64" fn($($arg: $type),*) $(-> $ret)?>;
-        $(#[$meta])*
-        #[cfg(not(all(target_arch = "x86_64", not(windows))))]
-        $vis type $name = Option<unsafe extern "C" fn($($arg: $type),*) $(-> $ret)?>;
+        $crate::abi! {
+            @emit [$(#[$meta])* $vis type $name = Option<unsafe] [fn($($arg: $type),*) $(-> $ret)?>;]
+        }
         $crate::abi! { $($rest)* }
     };
     (
         $(#[$meta:meta])*
-        $vis:vis unsafe extern "C" fn $name:ident $(<$($generic:ident: $bound:path),+ $(,)?>)?
-        ($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)? $body:block
+        $vis:vis unsafe extern "C" fn $name:ident $(<$($generic:ident $(: $bound:path)?),+ $(,)?>)?
+        ($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)?
+        $(where $($who:ty: $($outlives:lifetime)? $($is:path)?),+ $(,)?)?
+        $body:block
         $($rest:tt)*
     ) => {
-        $(#[$meta])*
-        #[cfg(all(target_arch = "x86_64", not(windows)))]
-        $vis unsafe extern "win64" fn $name $(<$($generic: $bound),+>)? ($($arg: $type),*) $(-> $ret)? $body
-        $(#[$meta])*
-        #[cfg(not(all(target_arch = "x86_64", not(windows))))]
-        $vis unsafe extern "C" fn $name $(<$($generic: $bound),+>)? ($($arg: $type),*) $(-> $ret)? $body
+        $crate::abi! {
+            @emit [$(#[$meta])* $vis unsafe] [
+                fn $name $(<$($generic $(: $bound)?),+>)? ($($arg: $type),*) $(-> $ret)?
+                $(where $($who: $($outlives)? $($is)?),+)?
+                $body
+            ]
+        }
+        $crate::abi! { $($rest)* }
+    };
+    (
+        $(#[$meta:meta])*
+        $vis:vis extern "C" fn $name:ident $(<$($generic:ident $(: $bound:path)?),+ $(,)?>)?
+        ($($arg:ident: $type:ty),* $(,)?) $(-> $ret:ty)?
+        $(where $($who:ty: $($outlives:lifetime)? $($is:path)?),+ $(,)?)?
+        $body:block
+        $($rest:tt)*
+    ) => {
+        $crate::abi! {
+            @emit [$(#[$meta])* $vis] [
+                fn $name $(<$($generic $(: $bound)?),+>)? ($($arg: $type),*) $(-> $ret)?
+                $(where $($who: $($outlives)? $($is)?),+)?
+                $body
+            ]
+        }
         $crate::abi! { $($rest)* }
     };
 }
