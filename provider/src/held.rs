@@ -6,6 +6,7 @@
 //! it again.
 
 use crate::lock::SpinLock;
+use crate::shared::Shared;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::mem::ManuallyDrop;
@@ -37,15 +38,15 @@ impl HeldPool {
     }
 
     /// Copies `frame` into a free buffer. `None`: the pool is used up, or the frame is larger than any that is valid.
-    pub fn hold<'a>(&'a self, frame: &[u8]) -> Option<Held<'a>> {
+    pub fn hold(this: &Shared<Self>, frame: &[u8]) -> Option<Held> {
         if frame.len() > HELD_FRAME_SIZE {
             return None;
         }
-        let mut buffer = self.free.with(Vec::pop)?;
+        let mut buffer = this.free.with(Vec::pop)?;
         if let Some(start) = buffer.get_mut(..frame.len()) {
             start.copy_from_slice(frame);
         }
-        Some(Held { pool: self, buffer: ManuallyDrop::new(buffer), len: frame.len() })
+        Some(Held { pool: this.clone(), buffer: ManuallyDrop::new(buffer), len: frame.len() })
     }
 
     /// How many buffers are free.
@@ -55,13 +56,13 @@ impl HeldPool {
 }
 
 /// One held frame; its buffer goes back to the pool when it is dropped.
-pub struct Held<'a> {
-    pool: &'a HeldPool,
+pub struct Held {
+    pool: Shared<HeldPool>,
     buffer: ManuallyDrop<Buffer>,
     len: usize,
 }
 
-impl Deref for Held<'_> {
+impl Deref for Held {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -69,7 +70,7 @@ impl Deref for Held<'_> {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for Held {
     fn drop(&mut self) {
         // SAFETY: the buffer is taken once, here, and `self` is not used again.
         let buffer = unsafe { ManuallyDrop::take(&mut self.buffer) };
@@ -84,19 +85,19 @@ mod tests {
     /// T-05
     #[test]
     fn a_used_up_pool_refuses_and_a_dropped_frame_comes_back() {
-        let pool = HeldPool::try_new(2).unwrap();
-        let first = pool.hold(b"one").unwrap();
-        let second = pool.hold(b"two").unwrap();
+        let pool = Shared::try_new(HeldPool::try_new(2).unwrap()).unwrap();
+        let first = HeldPool::hold(&pool, b"one").unwrap();
+        let second = HeldPool::hold(&pool, b"two").unwrap();
         assert_eq!((&*first, &*second), (&b"one"[..], &b"two"[..]));
-        assert!(pool.hold(b"three").is_none());
+        assert!(HeldPool::hold(&pool, b"three").is_none());
         drop(first);
-        assert_eq!(&*pool.hold(b"three").unwrap(), b"three");
+        assert_eq!(&*HeldPool::hold(&pool, b"three").unwrap(), b"three");
     }
 
     #[test]
     fn a_frame_larger_than_any_valid_one_is_refused() {
-        let pool = HeldPool::try_new(1).unwrap();
-        assert!(pool.hold(&[0; HELD_FRAME_SIZE + 1]).is_none());
+        let pool = Shared::try_new(HeldPool::try_new(1).unwrap()).unwrap();
+        assert!(HeldPool::hold(&pool, &[0; HELD_FRAME_SIZE + 1]).is_none());
         assert_eq!(pool.free_count(), 1);
     }
 }
