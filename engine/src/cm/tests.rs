@@ -2,8 +2,10 @@
 
 extern crate std;
 
+mod channel;
 mod matrix;
 mod peer;
+mod replay;
 mod script;
 
 use super::*;
