@@ -12,6 +12,7 @@ mod oid;
 mod oids;
 mod pnp;
 mod protocol;
+mod qos;
 mod rss;
 mod statuses;
 
@@ -27,5 +28,6 @@ pub use oid::*;
 pub use oids::*;
 pub use pnp::*;
 pub use protocol::*;
+pub use qos::*;
 pub use rss::*;
 pub use statuses::*;
