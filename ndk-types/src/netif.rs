@@ -21,6 +21,11 @@ pub type IF_LUID = NET_LUID_LH;
 /// A GUID of a network.
 pub type NET_IF_NETWORK_GUID = GUID;
 
+/// Whether there is a link, in NDIS's words.
+pub type NDIS_MEDIA_CONNECT_STATE = NET_IF_MEDIA_CONNECT_STATE;
+/// Duplex of the link, in NDIS's words.
+pub type NDIS_MEDIA_DUPLEX_STATE = NET_IF_MEDIA_DUPLEX_STATE;
+
 /// The parts of a NET_LUID: reserved in bits 0 to 23, NetLuidIndex in bits 24 to 47, IfType in bits 48 to 63.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! ndis.h: configuration, timers.
+//! ndis.h: configuration, timers, work items.
 
 #![expect(missing_docs, reason = "C names verbatim; Microsoft documents fields and constants")]
 
@@ -58,11 +58,17 @@ layout!(NDIS_CONFIGURATION_OBJECT, 24, 8, Header 0, NdisHandle 8, Flags 16);
 
 abi! {
     /// A timer expired. DISPATCH_LEVEL.
-    pub type NDIS_TIMER_FUNCTION = Option<unsafe extern "C" fn(
+    pub type PNDIS_TIMER_FUNCTION = Option<unsafe extern "C" fn(
         SystemSpecific1: *mut c_void,
         FunctionContext: *mut c_void,
         SystemSpecific2: *mut c_void,
         SystemSpecific3: *mut c_void
+    )>;
+
+    /// A work item runs. PASSIVE_LEVEL.
+    pub type NDIS_IO_WORKITEM_ROUTINE = Option<unsafe extern "C" fn(
+        WorkItemContext: *mut c_void,
+        NdisIoWorkItemHandle: NDIS_HANDLE
     )>;
 }
 
@@ -72,7 +78,7 @@ abi! {
 pub struct NDIS_TIMER_CHARACTERISTICS {
     pub Header: NDIS_OBJECT_HEADER,
     pub AllocationTag: u32,
-    pub TimerFunction: NDIS_TIMER_FUNCTION,
+    pub TimerFunction: PNDIS_TIMER_FUNCTION,
     pub FunctionContext: *mut c_void,
 }
 

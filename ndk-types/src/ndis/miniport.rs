@@ -152,6 +152,11 @@ abi! {
     ) -> NDIS_STATUS>;
 }
 
+/// A PnP IRP that starts the device.
+pub type MINIPORT_START_DEVICE_HANDLER = MINIPORT_PNP_IRP_HANDLER;
+/// A PnP IRP that asks for resources.
+pub type MINIPORT_FILTER_RESOURCE_REQUIREMENTS_HANDLER = MINIPORT_PNP_IRP_HANDLER;
+
 /// What NdisMRegisterMiniportDriver is given.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -198,8 +203,8 @@ pub struct NDIS_MINIPORT_PNP_CHARACTERISTICS {
     pub Header: NDIS_OBJECT_HEADER,
     pub MiniportAddDeviceHandler: MINIPORT_ADD_DEVICE_HANDLER,
     pub MiniportRemoveDeviceHandler: MINIPORT_REMOVE_DEVICE_HANDLER,
-    pub MiniportFilterResourceRequirementsHandler: MINIPORT_PNP_IRP_HANDLER,
-    pub MiniportStartDeviceHandler: MINIPORT_PNP_IRP_HANDLER,
+    pub MiniportFilterResourceRequirementsHandler: MINIPORT_FILTER_RESOURCE_REQUIREMENTS_HANDLER,
+    pub MiniportStartDeviceHandler: MINIPORT_START_DEVICE_HANDLER,
     pub Flags: u32,
 }
 

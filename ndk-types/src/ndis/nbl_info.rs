@@ -70,12 +70,20 @@ pub union NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO {
 
 layout!(NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO, 8, 8, Transmit 0, Receive 0, Value 0);
 
-/// Coalesced segments: CoalescedSegCount in bits 0 to 15, DupAckCount in bits 16 to 31.
+/// Counts of a coalesced segment.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NDIS_RSC_NBL_INFO_Info {
+    pub CoalescedSegCount: u16,
+    pub DupAckCount: u16,
+}
+
+/// Coalesced segments.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union NDIS_RSC_NBL_INFO {
-    pub Info: u32,
+    pub Info: NDIS_RSC_NBL_INFO_Info,
     pub Value: *mut c_void,
 }
 
-layout!(NDIS_RSC_NBL_INFO, 8, 8, Info 0, Value 0);
+layout!(NDIS_RSC_NBL_INFO, 8, 8, Info 0, Value 0, Info.CoalescedSegCount 0, Info.DupAckCount 2);
