@@ -30,7 +30,7 @@ pub struct LARGE_INTEGER_u {
     pub HighPart: i32,
 }
 
-layout!(LARGE_INTEGER, 8, 8, QuadPart 0);
+layout!(LARGE_INTEGER, 8, 8, u 0, u.LowPart 0, u.HighPart 4, QuadPart 0);
 
 /// A physical, or for NDK logical, address.
 pub type PHYSICAL_ADDRESS = LARGE_INTEGER;

@@ -86,7 +86,9 @@ pub struct NDK_SGE {
     pub MemoryRegionToken: u32,
 }
 
-layout!(NDK_SGE, 16, 8, Anonymous 0, Length 8, MemoryRegionToken 12);
+layout!(
+    NDK_SGE, 16, 8, Anonymous 0, Anonymous.VirtualAddress 0, Anonymous.LogicalAddress 0, Length 8, MemoryRegionToken 12
+);
 
 /// An extension's dispatch table.
 #[repr(C)]
