@@ -86,4 +86,8 @@ counters! {
     congestion_marks,
     /// Connection-manager messages dropped as malformed or out of place.
     cm_dropped,
+    /// Packets that were sent again, of queue pairs that are gone.
+    retransmissions,
+    /// NAKs sent, RNR NAKs included, of queue pairs that are gone.
+    naks_sent,
 }

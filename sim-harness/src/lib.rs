@@ -1,1 +1,17 @@
-//! The usermode harness: virtual world, consumers, checkers and command line.
+//! The usermode harness: virtual world, simulated consumers, checkers and command line.
+//!
+//! * `world`: one clock, one event heap, seeded dice; nodes joined by a wire with bad manners.
+//! * `platform`: what a node lends the provider.
+//! * `memory`: buffers with MDLs, as a consumer has them.
+//! * `consumer`: a consumer's side of NDK, through dispatch-table function pointers only.
+//! * `demo`: two hosts move a file the way SMB Direct does.
+//! * `cli`: the command line.
+
+pub mod cli;
+pub mod consumer;
+pub mod demo;
+pub mod dice;
+pub mod memory;
+pub mod platform;
+pub mod wire;
+pub mod world;

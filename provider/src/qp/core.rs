@@ -34,13 +34,14 @@ pub(super) struct Core {
     /// Frames the responder cannot use yet, oldest first.
     parked: VecDeque<Held>,
     closing: bool,
+    retired: bool,
 }
 
 impl Core {
     pub(super) fn try_new(limits: Limits) -> Option<Self> {
         let mut parked = VecDeque::new();
         parked.try_reserve_exact(HELD_FRAMES_MAX.min(64)).ok()?;
-        Some(Self { engine: QueuePair::try_new(limits)?, parked, closing: false })
+        Some(Self { engine: QueuePair::try_new(limits)?, parked, closing: false, retired: false })
     }
 
     /// One turn. `packets` are those of the caller's run; the lane's later turns find it empty.
@@ -86,7 +87,11 @@ impl Core {
         if events.iter().any(Option::is_some) {
             after.events = events;
         }
-        after.retire |= self.closing && drained && self.parked.is_empty();
+        if self.closing && drained && self.parked.is_empty() && !self.retired {
+            self.retired = true;
+            after.retire = true;
+            self.account(qp);
+        }
         if let Some(at) = self.engine.deadline() {
             port.enter_timer(Owner::QueuePair(qp.slot), at.max(now.after(P::TIMER_GRANULARITY)), &qp.standing);
         }
@@ -180,6 +185,15 @@ impl Core {
             }
         });
         self.engine.turn(turn, Budget(BUDGET));
+    }
+
+    /// Adds what the queue pair counted to the port's counters.
+    fn account<P: Platform>(&self, qp: &QpState<P>) {
+        let (requester, responder) = (self.engine.requester_counters(), self.engine.responder_counters());
+        let counters = &qp.port.counters;
+        counters.retransmissions.add(requester.retransmissions);
+        counters.naks_sent.add(responder.naks_sent + responder.rnr_naks_sent);
+        counters.congestion_marks.add(self.engine.congestion_marks());
     }
 
     /// Sees to it that the queue pair goes on when what stopped it has passed.

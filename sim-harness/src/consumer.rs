@@ -1,0 +1,573 @@
+//! A consumer's side of NDK: everything through the function pointers of the dispatch tables, as a driver has it.
+//!
+//! Handles close in any order; a close that pends is noted as such and its completion counted ([`Ledger`]), so that a run
+//! can end with "everything that was opened is closed".
+
+use crate::memory::Buffer;
+use crate::platform::SimPlatform;
+use ndk_provider::port::Port;
+use ndk_provider::shared::Shared;
+use ndk_types::*;
+use std::ffi::c_void;
+use std::net::{IpAddr, SocketAddr};
+use std::ptr;
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+
+/// Counts opens and closes of one host; leaked, so that completions may come at any time.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    opened: AtomicU32,
+    closed: AtomicU32,
+}
+
+impl Ledger {
+    /// A new ledger.
+    pub fn open() -> &'static Self {
+        Box::leak(Box::default())
+    }
+
+    /// Objects opened and not closed.
+    pub fn outstanding(&self) -> u32 {
+        self.opened.load(Ordering::SeqCst) - self.closed.load(Ordering::SeqCst)
+    }
+}
+
+/// A failed call: its name and status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed(pub &'static str, pub NTSTATUS);
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} failed with {:#010x}", self.0, self.1)
+    }
+}
+
+impl std::error::Error for Failed {}
+
+fn check(name: &'static str, status: NTSTATUS) -> Result<(), Failed> {
+    if status == STATUS_SUCCESS { Ok(()) } else { Err(Failed(name, status)) }
+}
+
+/// A status that a completion will bring; `STATUS_PENDING` until then. Leaked with its request.
+#[derive(Debug)]
+pub struct Pending(AtomicI32);
+
+impl Pending {
+    fn leak() -> &'static Self {
+        Box::leak(Box::new(Self(AtomicI32::new(STATUS_PENDING))))
+    }
+
+    fn context(&'static self) -> *mut c_void {
+        ptr::from_ref(self).cast_mut().cast()
+    }
+
+    /// The status, once it is there.
+    pub fn status(&self) -> Option<NTSTATUS> {
+        Some(self.0.load(Ordering::SeqCst)).filter(|&status| status != STATUS_PENDING)
+    }
+
+    /// What an inline result means: its own status, or the completion's later.
+    fn settle(&'static self, status: NTSTATUS) -> &'static Self {
+        if status != STATUS_PENDING {
+            self.0.store(status, Ordering::SeqCst);
+        }
+        self
+    }
+}
+
+ndk_types::abi! {
+    unsafe extern "C" fn create_complete(_context: *mut c_void, _status: NTSTATUS, _object: *mut NDK_OBJECT_HEADER) {
+        unreachable!("creates complete inline");
+    }
+
+    unsafe extern "C" fn request_complete(context: *mut c_void, status: NTSTATUS) {
+        // SAFETY: every request of this module passes a leaked `Pending`.
+        let pending = unsafe { &*context.cast::<Pending>() };
+        pending.0.store(status, Ordering::SeqCst);
+    }
+
+    unsafe extern "C" fn close_complete(context: *mut c_void) {
+        // SAFETY: every close of this module passes a leaked `Ledger`.
+        let ledger = unsafe { &*context.cast::<Ledger>() };
+        ledger.closed.fetch_add(1, Ordering::SeqCst);
+    }
+
+    unsafe extern "C" fn count(context: *mut c_void) {
+        // SAFETY: whoever asks for this event passes a leaked counter.
+        let counter = unsafe { &*context.cast::<AtomicU32>() };
+        counter.fetch_add(1, Ordering::SeqCst);
+    }
+
+    unsafe extern "C" fn cq_notified(context: *mut c_void, _status: NTSTATUS) {
+        // SAFETY: CQs of this module are made with a leaked counter.
+        let counter = unsafe { &*context.cast::<AtomicU32>() };
+        counter.fetch_add(1, Ordering::SeqCst);
+    }
+
+    unsafe extern "C" fn connect_event(context: *mut c_void, connector: *mut NDK_CONNECTOR) {
+        // SAFETY: listeners of this module are made with a leaked queue.
+        let arrived = unsafe { &*context.cast::<std::sync::Mutex<Vec<usize>>>() };
+        arrived.lock().expect("nobody panics here").push(connector.expose_provenance());
+    }
+}
+
+fn leaked_counter() -> &'static AtomicU32 {
+    Box::leak(Box::default())
+}
+
+fn context_of<T>(value: &'static T) -> *mut c_void {
+    ptr::from_ref(value).cast_mut().cast()
+}
+
+/// Calls the slot of an object's dispatch table.
+macro_rules! call {
+    ($object:expr, $slot:ident $(, $arg:expr)* $(,)?) => {{
+        let object = $object;
+        // SAFETY: an open object: its dispatch table is set (NDKPI) and every slot is a function (REG-15).
+        let slot = unsafe { (*(*object).Dispatch).$slot }.expect("every slot is filled");
+        // SAFETY: the arguments are as the function's page wants them; the object is open.
+        unsafe { slot(object $(, $arg)*) }
+    }};
+}
+
+/// A socket address as bytes.
+fn sockaddr(address: SocketAddr) -> ([u8; 28], u32) {
+    let mut bytes = [0; 28];
+    bytes[2..4].copy_from_slice(&address.port().to_be_bytes());
+    match address.ip() {
+        IpAddr::V4(ip) => {
+            bytes[..2].copy_from_slice(&(AF_INET as u16).to_ne_bytes());
+            bytes[4..8].copy_from_slice(&ip.octets());
+            (bytes, 16)
+        }
+        IpAddr::V6(ip) => {
+            bytes[..2].copy_from_slice(&(AF_INET6 as u16).to_ne_bytes());
+            bytes[8..24].copy_from_slice(&ip.octets());
+            (bytes, 28)
+        }
+    }
+}
+
+macro_rules! handle {
+    ($(#[$doc:meta])* $name:ident, $abi:ident, $close:ident) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $name {
+            object: *mut $abi,
+            ledger: &'static Ledger,
+        }
+
+        impl $name {
+            fn new(object: *mut $abi, ledger: &'static Ledger) -> Self {
+                ledger.opened.fetch_add(1, Ordering::SeqCst);
+                Self { object, ledger }
+            }
+
+            /// The handle.
+            pub const fn raw(&self) -> *mut $abi {
+                self.object
+            }
+
+            /// Closes it; the ledger learns when it is closed.
+            pub fn close(self) {
+                let header = self.object.cast::<NDK_OBJECT_HEADER>();
+                // SAFETY: an open object: its dispatch table is set and every slot is a function.
+                let slot = unsafe { (*(*self.object).Dispatch).$close }.expect("every slot is filled");
+                // SAFETY: an open object, closed here once; the completion's context is leaked.
+                let status = unsafe { slot(header, Some(close_complete), context_of(self.ledger)) };
+                if status == STATUS_SUCCESS {
+                    self.ledger.closed.fetch_add(1, Ordering::SeqCst);
+                } else {
+                    assert_eq!(status, STATUS_PENDING, "a close succeeds or pends");
+                }
+            }
+        }
+    };
+}
+
+handle!(
+    /// An NDK_CQ.
+    Cq, NDK_CQ, NdkCloseCq
+);
+handle!(
+    /// An NDK_PD.
+    Pd, NDK_PD, NdkClosePd
+);
+handle!(
+    /// An NDK_MR for fast registration.
+    Mr, NDK_MR, NdkCloseMr
+);
+handle!(
+    /// An NDK_QP.
+    Qp, NDK_QP, NdkCloseQp
+);
+handle!(
+    /// An NDK_CONNECTOR.
+    Connector, NDK_CONNECTOR, NdkCloseConnector
+);
+handle!(
+    /// An NDK_LISTENER.
+    ListenerHandle, NDK_LISTENER, NdkCloseListener
+);
+
+/// An NDK_ADAPTER.
+pub struct Adapter {
+    port: Shared<Port<SimPlatform>>,
+    object: *mut NDK_ADAPTER,
+    /// Who counts its objects.
+    pub ledger: &'static Ledger,
+}
+
+/// What a LAM gave: pages by logical address.
+#[derive(Clone, Debug)]
+pub struct Lam {
+    /// The adapter pages.
+    pub pages: Vec<u64>,
+    /// Offset of the first byte in the first page.
+    pub fbo: u32,
+    block: Vec<u64>,
+}
+
+impl Lam {
+    /// The logical address of byte `offset`.
+    pub fn address(&self, offset: usize) -> u64 {
+        let at = self.fbo as usize + offset;
+        self.pages[at / 4096] + (at % 4096) as u64
+    }
+}
+
+impl Adapter {
+    /// Opens an adapter, version 2.1.
+    pub fn open(port: &Shared<Port<SimPlatform>>) -> Result<Self, Failed> {
+        let version = NDK_VERSION { Major: 2, Minor: 1 };
+        let object = Port::open_adapter(port, version).map_err(|status| Failed("OpenNDKAdapter", status))?;
+        Ok(Self { port: port.clone(), object, ledger: Ledger::open() })
+    }
+
+    /// Closes it. Everything under it must be closed: on one thread nobody could wake the caller.
+    pub fn close(self) {
+        // SAFETY: opened by this port, closed here once.
+        unsafe { Port::close_adapter(&self.port, self.object) };
+    }
+
+    /// NdkQueryAdapterInfo.
+    pub fn info(&self) -> Result<NDK_ADAPTER_INFO, Failed> {
+        let mut info = NDK_ADAPTER_INFO::default();
+        let mut size = size_of::<NDK_ADAPTER_INFO>() as u32;
+        let status = call!(self.object, NdkQueryAdapterInfo, &raw mut info, &raw mut size);
+        check("NdkQueryAdapterInfo", status).map(|()| info)
+    }
+
+    /// NdkCreateCq; the counter counts notifications.
+    pub fn create_cq(&self, depth: u32) -> Result<(Cq, &'static AtomicU32), Failed> {
+        let (mut cq, counter) = (ptr::null_mut(), leaked_counter());
+        let notified: NDK_FN_CQ_NOTIFICATION_CALLBACK = Some(cq_notified);
+        let (context, none) = (context_of(counter), ptr::null_mut());
+        let create: NDK_FN_CREATE_COMPLETION = Some(create_complete);
+        let status =
+            call!(self.object, NdkCreateCq, depth, notified, context, ptr::null_mut(), create, none, &raw mut cq);
+        check("NdkCreateCq", status).map(|()| (Cq::new(cq, self.ledger), counter))
+    }
+
+    /// NdkCreatePd.
+    pub fn create_pd(&self) -> Result<Pd, Failed> {
+        let mut pd = ptr::null_mut();
+        let status = call!(self.object, NdkCreatePd, Some(create_complete), ptr::null_mut(), &raw mut pd);
+        check("NdkCreatePd", status).map(|()| Pd::new(pd, self.ledger))
+    }
+
+    /// NdkCreateConnector.
+    pub fn create_connector(&self) -> Result<Connector, Failed> {
+        let mut connector = ptr::null_mut();
+        let create: NDK_FN_CREATE_COMPLETION = Some(create_complete);
+        let status = call!(self.object, NdkCreateConnector, create, ptr::null_mut(), &raw mut connector);
+        check("NdkCreateConnector", status).map(|()| Connector::new(connector, self.ledger))
+    }
+
+    /// NdkCreateListener and NdkListen.
+    pub fn listen(&self, address: SocketAddr) -> Result<Listener, Failed> {
+        let arrived: &'static std::sync::Mutex<Vec<usize>> = Box::leak(Box::default());
+        let mut listener = ptr::null_mut();
+        let (event, context): (NDK_FN_CONNECT_EVENT_CALLBACK, _) = (Some(connect_event), context_of(arrived));
+        let create: NDK_FN_CREATE_COMPLETION = Some(create_complete);
+        let status = call!(self.object, NdkCreateListener, event, context, create, ptr::null_mut(), &raw mut listener);
+        check("NdkCreateListener", status)?;
+        let handle = ListenerHandle::new(listener, self.ledger);
+        let (bytes, length) = sockaddr(address);
+        let pending = Pending::leak();
+        let complete: NDK_FN_REQUEST_COMPLETION = Some(request_complete);
+        let status = call!(handle.raw(), NdkListen, bytes.as_ptr().cast(), length, complete, pending.context());
+        check("NdkListen", status)?;
+        Ok(Listener { handle, arrived })
+    }
+
+    /// NdkBuildLAM.
+    pub fn build_lam(&self, buffer: &Buffer) -> Result<Lam, Failed> {
+        let mut mdl = buffer.mdl();
+        let pages = (buffer.va() as usize % 4096 + buffer.len()).div_ceil(4096);
+        let mut block = vec![0u64; 2 + pages];
+        let (mut size, mut fbo) = ((block.len() * 8) as u32, 0);
+        let lam = block.as_mut_ptr().cast::<NDK_LOGICAL_ADDRESS_MAPPING>();
+        let complete: NDK_FN_REQUEST_COMPLETION = Some(request_complete);
+        let status = call!(
+            self.object,
+            NdkBuildLAM,
+            &raw mut mdl,
+            buffer.len(),
+            complete,
+            ptr::null_mut(),
+            lam,
+            &raw mut size,
+            &raw mut fbo
+        );
+        check("NdkBuildLAM", status)?;
+        Ok(Lam { pages: block[2..].to_vec(), fbo, block })
+    }
+
+    /// NdkReleaseLAM.
+    pub fn release_lam(&self, mut lam: Lam) {
+        call!(self.object, NdkReleaseLAM, lam.block.as_mut_ptr().cast());
+    }
+}
+
+/// An NDK_LISTENER that listens.
+pub struct Listener {
+    handle: ListenerHandle,
+    arrived: &'static std::sync::Mutex<Vec<usize>>,
+}
+
+impl Listener {
+    /// A connector that has arrived.
+    pub fn take(&self) -> Option<Connector> {
+        let address = self.arrived.lock().expect("nobody panics here").pop()?;
+        Some(Connector::new(ptr::with_exposed_provenance_mut(address), self.handle.ledger))
+    }
+
+    /// Closes it.
+    pub fn close(self) {
+        self.handle.close();
+    }
+}
+
+impl Pd {
+    /// NdkCreateMr for fast registration, and NdkInitializeFastRegisterMr with remote access.
+    pub fn create_fast_mr(&self, pages: u32) -> Result<Mr, Failed> {
+        let mut mr = ptr::null_mut();
+        let create: NDK_FN_CREATE_COMPLETION = Some(create_complete);
+        check("NdkCreateMr", call!(self.object, NdkCreateMr, 1, create, ptr::null_mut(), &raw mut mr))?;
+        let mr = Mr::new(mr, self.ledger);
+        let complete: NDK_FN_REQUEST_COMPLETION = Some(request_complete);
+        let status = call!(mr.raw(), NdkInitializeFastRegisterMr, pages, 1, complete, Pending::leak().context());
+        check("NdkInitializeFastRegisterMr", status).map(|()| mr)
+    }
+
+    /// NdkGetPrivilegedMemoryRegionToken.
+    pub fn privileged_token(&self) -> u32 {
+        let mut token = 0;
+        call!(self.object, NdkGetPrivilegedMemoryRegionToken, &raw mut token);
+        token
+    }
+
+    /// NdkCreateQp: one CQ for both queues.
+    pub fn create_qp(&self, cq: &Cq, depth: u32, sges: u32, inline: u32) -> Result<Qp, Failed> {
+        let mut qp = ptr::null_mut();
+        let create: NDK_FN_CREATE_COMPLETION = Some(create_complete);
+        let (cq, none) = (cq.raw(), ptr::null_mut());
+        let status = call!(
+            self.object,
+            NdkCreateQp,
+            cq,
+            cq,
+            none,
+            depth,
+            depth,
+            sges,
+            sges,
+            inline,
+            create,
+            ptr::null_mut(),
+            &raw mut qp
+        );
+        check("NdkCreateQp", status).map(|()| Qp::new(qp, self.ledger))
+    }
+}
+
+impl Mr {
+    /// NdkGetRemoteTokenFromMr.
+    pub fn remote_token(&self) -> u32 {
+        call!(self.object, NdkGetRemoteTokenFromMr)
+    }
+}
+
+impl Cq {
+    /// NdkArmCq for any completion.
+    pub fn arm(&self) {
+        call!(self.object, NdkArmCq, NDK_CQ_NOTIFY_ANY);
+    }
+
+    /// NdkGetCqResultsEx: what there is.
+    pub fn poll(&self) -> Vec<NDK_RESULT_EX> {
+        let mut results = Vec::with_capacity(64);
+        let count = call!(self.object, NdkGetCqResultsEx, results.as_mut_ptr(), 64);
+        // SAFETY: the provider wrote that many.
+        unsafe { results.set_len(count as usize) };
+        results
+    }
+}
+
+/// A piece of a request by logical address.
+pub fn sge(token: u32, address: u64, length: u32) -> NDK_SGE {
+    let logical = NDK_LOGICAL_ADDRESS { QuadPart: address.cast_signed() };
+    NDK_SGE { Anonymous: NDK_SGE_ADDRESS { LogicalAddress: logical }, Length: length, MemoryRegionToken: token }
+}
+
+/// A consumer's context, which is a number here.
+fn context(number: usize) -> *mut c_void {
+    ptr::without_provenance_mut(number)
+}
+
+impl Qp {
+    /// NdkReceive.
+    pub fn receive(&self, number: usize, sges: &[NDK_SGE]) -> Result<(), Failed> {
+        let status = call!(self.object, NdkReceive, context(number), sges.as_ptr(), sges.len() as u32);
+        check("NdkReceive", status)
+    }
+
+    /// NdkSend.
+    pub fn send(&self, number: usize, sges: &[NDK_SGE], flags: u32) -> Result<(), Failed> {
+        let status = call!(self.object, NdkSend, context(number), sges.as_ptr(), sges.len() as u32, flags);
+        check("NdkSend", status)
+    }
+
+    /// NdkSendAndInvalidate.
+    pub fn send_and_invalidate(&self, number: usize, sges: &[NDK_SGE], flags: u32, token: u32) -> Result<(), Failed> {
+        let count = sges.len() as u32;
+        let status = call!(self.object, NdkSendAndInvalidate, context(number), sges.as_ptr(), count, flags, token);
+        check("NdkSendAndInvalidate", status)
+    }
+
+    /// NdkRead.
+    pub fn read(&self, number: usize, sges: &[NDK_SGE], address: u64, token: u32, flags: u32) -> Result<(), Failed> {
+        let count = sges.len() as u32;
+        let status = call!(self.object, NdkRead, context(number), sges.as_ptr(), count, address, token, flags);
+        check("NdkRead", status)
+    }
+
+    /// NdkWrite.
+    pub fn write(&self, number: usize, sges: &[NDK_SGE], address: u64, token: u32, flags: u32) -> Result<(), Failed> {
+        let count = sges.len() as u32;
+        let status = call!(self.object, NdkWrite, context(number), sges.as_ptr(), count, address, token, flags);
+        check("NdkWrite", status)
+    }
+
+    /// NdkFastRegister of part of a LAM, in whole pages from `first_page`; the base address is `va`.
+    pub fn fast_register(
+        &self,
+        number: usize,
+        mr: &Mr,
+        pages: &[u64],
+        length: usize,
+        va: u64,
+        flags: u32,
+    ) -> Result<(), Failed> {
+        let status = call!(
+            self.object,
+            NdkFastRegister,
+            context(number),
+            mr.raw(),
+            pages.len() as u32,
+            pages.as_ptr().cast(),
+            0,
+            length,
+            ptr::without_provenance_mut(va as usize),
+            flags,
+        );
+        check("NdkFastRegister", status)
+    }
+
+    /// NdkFlush.
+    pub fn flush(&self) {
+        call!(self.object, NdkFlush);
+    }
+}
+
+impl Connector {
+    /// NdkConnect from an address of ours, port 0.
+    pub fn connect(&self, qp: &Qp, from: IpAddr, to: SocketAddr, reads: u32, data: &[u8]) -> &'static Pending {
+        let pending = Pending::leak();
+        let (source, source_length) = sockaddr(SocketAddr::new(from, 0));
+        let (destination, destination_length) = sockaddr(to);
+        let complete: NDK_FN_REQUEST_COMPLETION = Some(request_complete);
+        let status = call!(
+            self.object,
+            NdkConnect,
+            qp.raw(),
+            source.as_ptr().cast(),
+            source_length,
+            destination.as_ptr().cast(),
+            destination_length,
+            reads,
+            reads,
+            data.as_ptr().cast(),
+            data.len() as u32,
+            complete,
+            pending.context(),
+        );
+        pending.settle(status)
+    }
+
+    /// NdkCompleteConnect; the counter counts disconnect events.
+    pub fn complete_connect(&self) -> Result<&'static AtomicU32, Failed> {
+        let counter = leaked_counter();
+        let complete: NDK_FN_REQUEST_COMPLETION = Some(request_complete);
+        let event: NDK_FN_DISCONNECT_EVENT_CALLBACK = Some(count);
+        let pending = Pending::leak().context();
+        let status = call!(self.object, NdkCompleteConnect, event, context_of(counter), complete, pending);
+        check("NdkCompleteConnect", status).map(|()| counter)
+    }
+
+    /// NdkAccept; the counter counts disconnect events.
+    pub fn accept(&self, qp: &Qp, reads: u32, data: &[u8]) -> (&'static Pending, &'static AtomicU32) {
+        let (pending, counter) = (Pending::leak(), leaked_counter());
+        let complete: NDK_FN_REQUEST_COMPLETION = Some(request_complete);
+        let event: NDK_FN_DISCONNECT_EVENT_CALLBACK = Some(count);
+        let status = call!(
+            self.object,
+            NdkAccept,
+            qp.raw(),
+            reads,
+            reads,
+            data.as_ptr().cast(),
+            data.len() as u32,
+            event,
+            context_of(counter),
+            complete,
+            pending.context(),
+        );
+        (pending.settle(status), counter)
+    }
+
+    /// NdkDisconnect.
+    pub fn disconnect(&self) -> &'static Pending {
+        let pending = Pending::leak();
+        let complete: NDK_FN_REQUEST_COMPLETION = Some(request_complete);
+        pending.settle(call!(self.object, NdkDisconnect, complete, pending.context()))
+    }
+
+    /// NdkGetConnectionData: read limits, in and out, and the peer's private data.
+    pub fn connection_data(&self) -> Result<(u32, u32, Vec<u8>), Failed> {
+        let (mut inbound, mut outbound, mut length) = (0, 0, 256);
+        let mut data = vec![0; 256];
+        let status = call!(
+            self.object,
+            NdkGetConnectionData,
+            &raw mut inbound,
+            &raw mut outbound,
+            data.as_mut_ptr().cast(),
+            &raw mut length,
+        );
+        check("NdkGetConnectionData", status)?;
+        data.truncate(length as usize);
+        Ok((inbound, outbound, data))
+    }
+}
