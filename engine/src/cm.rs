@@ -53,6 +53,9 @@ const DREQ_PATIENCE: Duration = Duration::from_millis(1_000);
 pub const POLL_MAX: usize = 8;
 /// How long a connection's numbers rest (T-42).
 const TIMEWAIT: Duration = Duration::from_millis(2_000);
+/// How long a refusal is remembered: two of a peer's response time-outs, so that a lost REJ is repeated and no consumer is
+/// asked twice.
+const REFUSAL_REST: Duration = Duration::from_ib_exponent(RESPONSE_TIMEOUT).times(2);
 
 /// A connection, by its local communication id: random-looking, not used again soon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -343,8 +346,7 @@ impl Agent {
         let mut data = [0; REJ_PRIVATE_LEN];
         fill(Some(&mut data), private_data);
         let rej = rej(id.0, connection.remote_id, rejected, reason, data);
-        connection.say_once(&Message::Rej(rej), port);
-        connection.rest(now);
+        connection.refuse(rej, now, port);
         Ok(())
     }
 
@@ -380,6 +382,13 @@ impl Agent {
             State::DreqRcvd => {
                 connection.answer_dreq(port);
                 connection.rest(now);
+                if !connection.abandoned {
+                    port.event(id, CmEvent::Disconnected { graceful: true });
+                }
+                Ok(())
+            }
+            State::Timewait if connection.answered => {
+                connection.answered = false;
                 port.event(id, CmEvent::Disconnected { graceful: true });
                 Ok(())
             }
@@ -389,6 +398,7 @@ impl Agent {
 
     /// The consumer gives the connection up, in whatever state it is. `Released` follows, nothing else.
     pub fn close(&mut self, now: Time, id: ConnectionId, port: &mut impl CmPort) {
+        let guid = self.guid;
         let state = match self.find(id) {
             Some(connection) => {
                 connection.abandoned = true;
@@ -405,8 +415,10 @@ impl Agent {
                 let _ = self.disconnect(now, id, port);
             }
             State::ReqSent | State::RepSent => {
+                // CN-11: the peer may believe in the connection already, or will.
+                let reason = if state == State::ReqSent { RejReason::Timeout } else { RejReason::ConsumerReject };
                 if let Some(connection) = self.find(id) {
-                    connection.rest(now);
+                    connection.give_up(reason, guid, now, port);
                 }
             }
             State::DreqSent | State::Timewait | State::Idle => (),
@@ -453,7 +465,11 @@ impl Agent {
                         continue;
                     }
                     let was_disconnecting = connection.state == State::DreqSent;
-                    connection.rest(now);
+                    if was_disconnecting {
+                        connection.rest(now);
+                    } else {
+                        connection.give_up(RejReason::Timeout, self.guid, now, port);
+                    }
                     if !connection.abandoned {
                         let graceful = false;
                         let lost =
@@ -463,6 +479,7 @@ impl Agent {
                 }
                 State::DreqRcvd => {
                     connection.answer_dreq(port);
+                    connection.answered = true;
                     connection.rest(now);
                 }
                 State::Timewait => connection.deadline = connection.deadline.filter(|_| connection.abandoned),

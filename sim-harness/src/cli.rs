@@ -6,8 +6,9 @@ use crate::demo::{self, Options, Report};
 use crate::dice::Dice;
 use crate::wire::Manners;
 use clap::{Args, Parser, Subcommand};
+use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{IsTerminal, Write};
+use std::io::{IsTerminal, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -81,8 +82,8 @@ fn probability(text: &str) -> Result<f64, String> {
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
-        None => run_demo(cli.demo),
-        Some(Command::Demo(args)) => run_demo(args),
+        None => run_demo(&cli.demo),
+        Some(Command::Demo(args)) => run_demo(&args),
     }
 }
 
@@ -91,17 +92,16 @@ fn bad_input(message: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-fn run_demo(args: DemoArgs) -> ExitCode {
-    let file = match &args.file {
-        Some(path) => match std::fs::read(path) {
+fn run_demo(args: &DemoArgs) -> ExitCode {
+    let file = if let Some(path) = &args.file {
+        match std::fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) => return bad_input(&format!("cannot read {}: {error}", path.display())),
-        },
-        None => {
-            let mut bytes = vec![0; GENERATED];
-            Dice::new(args.seed, 99).fill(&mut bytes);
-            bytes
         }
+    } else {
+        let mut bytes = vec![0; GENERATED];
+        Dice::new(args.seed, 99).fill(&mut bytes);
+        bytes
     };
     if u32::try_from(file.len()).is_err() || file.len() > 1 << 30 {
         return bad_input("the file is larger than one registration can be (1 GiB)");
@@ -148,9 +148,15 @@ fn run_demo(args: DemoArgs) -> ExitCode {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::new();
+    for byte in bytes {
+        // Writing to a String does not fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
+#[expect(clippy::cast_precision_loss, reason = "seconds for people")]
 fn json(report: &Report, real_seconds: f64, seed: u64) -> serde_json::Value {
     let sum = |f: fn(&crate::wire::WireCounters) -> u64| report.wire.iter().map(f).sum::<u64>();
     serde_json::json!({
@@ -174,6 +180,7 @@ fn json(report: &Report, real_seconds: f64, seed: u64) -> serde_json::Value {
     })
 }
 
+#[expect(clippy::cast_precision_loss, reason = "rates for people")]
 fn print_report(report: &Report, real_seconds: f64, seed: u64) {
     let virtual_seconds = report.virtual_ns as f64 / 1e9;
     let sum = |f: fn(&crate::wire::WireCounters) -> u64| report.wire.iter().map(f).sum::<u64>();

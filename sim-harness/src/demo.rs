@@ -64,7 +64,7 @@ pub struct Report {
     pub retransmissions: u64,
     /// NAKs sent by both sides.
     pub naks: u64,
-    /// Virtual nanoseconds.
+    /// Virtual nanoseconds from the first frame to the last byte.
     pub virtual_ns: u64,
     /// Objects and bytes that should be gone and are not.
     pub leaks: u64,
@@ -198,6 +198,7 @@ pub fn run(options: Options, mut progress: impl FnMut(u64)) -> Result<Report, Tr
             break;
         }
     }
+    let virtual_ns = world.now();
     let back = client.bytes();
     let guards = client.guards_are_whole() && server.guards_are_whole();
     let (bytes, operations) = (client.moved(), client.operations());
@@ -228,7 +229,7 @@ pub fn run(options: Options, mut progress: impl FnMut(u64)) -> Result<Report, Tr
         icrc_errors: counters.iter().map(|snapshot| snapshot.icrc_errors).sum(),
         retransmissions: counters.iter().map(|snapshot| snapshot.retransmissions).sum(),
         naks: counters.iter().map(|snapshot| snapshot.naks_sent).sum(),
-        virtual_ns: world.now(),
+        virtual_ns,
         leaks: u64::from(!guards) + u64::from(ledgers.iter().map(|ledger| ledger.outstanding()).sum::<u32>()),
     })
 }

@@ -29,8 +29,8 @@ impl Dice {
 
     /// True with this probability.
     pub fn chance(&mut self, probability: f64) -> bool {
-        // 53 bits, as a double holds.
-        (self.roll() >> 11) as f64 / ((1u64 << 53) as f64) < probability
+        // 32 bits, which a double holds exactly.
+        f64::from((self.roll() >> 32) as u32) / 4_294_967_296.0 < probability
     }
 
     /// Random bytes.

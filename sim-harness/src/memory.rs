@@ -88,7 +88,7 @@ impl Buffer {
     pub fn mdl(&self) -> MDL {
         MDL {
             Next: std::ptr::null_mut(),
-            Size: size_of::<MDL>() as i16,
+            Size: const { size_of::<MDL>() as u16 }.cast_signed(),
             MdlFlags: MDL_PAGES_LOCKED | MDL_MAPPED_TO_SYSTEM_VA,
             Process: std::ptr::null_mut(),
             MappedSystemVa: self.start().cast(),

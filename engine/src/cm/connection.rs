@@ -1,10 +1,10 @@
 //! One connection: what it remembers, the message it repeats until answered, its timer.
 
 use super::state::State;
-use super::{CmPort, ConnectionId, TIMEWAIT};
+use super::{CmPort, ConnectionId, REFUSAL_REST, TIMEWAIT, fill, rej};
 use crate::psn::Qpn;
 use crate::time::{Duration, Time};
-use crate::wire::cm::{Ids, Message};
+use crate::wire::cm::{About, Ids, Message, REJ_PRIVATE_LEN, Rej, RejReason};
 use crate::wire::mad::MAD_LEN;
 use crate::wire::template::AddressVector;
 use core::net::{IpAddr, Ipv4Addr};
@@ -42,6 +42,10 @@ pub(super) struct Connection {
     pub(super) deadline: Option<Time>,
     /// The consumer has given it up.
     pub(super) abandoned: bool,
+    /// The last word was a REJ, which is said again to whoever has not heard it.
+    pub(super) refused: bool,
+    /// The peer's DREQ was answered before the consumer disconnected: its disconnect is through at once.
+    pub(super) answered: bool,
     /// Counts the slot's lives, in steps of the number of slots.
     lives: u32,
     said: [u8; MAD_LEN],
@@ -62,6 +66,8 @@ impl Connection {
             transaction_id: 0,
             deadline: None,
             abandoned: false,
+            refused: false,
+            answered: false,
             lives,
             said: [0; MAD_LEN],
             tries: 0,
@@ -134,6 +140,30 @@ impl Connection {
     pub(super) fn answer_dreq(&self, port: &mut impl CmPort) {
         let ids = Ids { local_comm_id: self.id.0, remote_comm_id: self.remote_id };
         self.say_once(&Message::Drep(ids), port);
+    }
+
+    /// Over, with a REJ; which rests longer, since a REJ that is lost is asked for by repeating what it refused.
+    pub(super) fn refuse(&mut self, rej: Rej, now: Time, port: &mut impl CmPort) {
+        self.said = Message::Rej(rej).emit(self.transaction_id);
+        self.refused = true;
+        self.say_again(port);
+        self.rest(now);
+        self.deadline = Some(now.after(REFUSAL_REST));
+    }
+
+    /// Over, before the peer answered: a REJ about no message of its. Before there is an id of the peer's, our GUID tells it
+    /// who speaks.
+    pub(super) fn give_up(&mut self, reason: RejReason, guid: u64, now: Time, port: &mut impl CmPort) {
+        let mut rej = rej(self.id.0, self.remote_id, About::Other(2), reason, [0; REJ_PRIVATE_LEN]);
+        if reason == RejReason::Timeout {
+            rej.info_length = 8;
+            fill(Some(&mut rej.ari), &guid.to_be_bytes());
+        }
+        if self.state == State::RepSent {
+            return self.refuse(rej, now, port);
+        }
+        self.say_once(&Message::Rej(rej), port);
+        self.rest(now);
     }
 
     /// Over: the numbers rest (T-42).

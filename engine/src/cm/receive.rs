@@ -6,7 +6,9 @@ use super::{Agent, CmEvent, CmPort, ConnectionId, DREQ_PATIENCE, SERVICE_TIMEOUT
 use crate::psn::Qpn;
 use crate::time::Time;
 use crate::wire::Packet;
-use crate::wire::cm::{About, CmError, Dreq, Ids, IpCmHeader, Message, Mra, REJ_PRIVATE_LEN, Rej, RejReason, Rep, Req};
+use crate::wire::cm::{
+    About, CmError, Dreq, Ids, IpCmHeader, Message, Mra, REJ_PRIVATE_LEN, Rej, RejReason, Rep, Req, service_port,
+};
 use crate::wire::template::{AddressVector, udp_source_port};
 
 /// The hop limit of our answers.
@@ -45,7 +47,7 @@ impl Agent {
         match message {
             Message::Req(req) => self.handle_req(now, path, tid, &req, port),
             Message::Rep(rep) => self.handle_rep(path, tid, &rep, port),
-            Message::Rtu(ids) => self.handle_rtu(ids, port),
+            Message::Rtu(ids) => self.handle_rtu(path, tid, ids, port),
             Message::Rej(rej) => self.handle_rej(now, &rej, port),
             Message::Mra(mra) => self.handle_mra(now, &mra),
             Message::Dreq(dreq) => self.handle_dreq(now, path, tid, &dreq, port),
@@ -60,8 +62,17 @@ impl Agent {
     }
 
     fn handle_req(&mut self, now: Time, path: &AddressVector, tid: u64, req: &Req, port: &mut impl CmPort) {
-        if self.handle_known_req(now, path, req, port) {
+        if self.handle_known_req(now, path, tid, req, port) {
             return;
+        }
+        let unfit = if req.transport_service_type != 0 {
+            Some(RejReason::InvalidTransportServiceType)
+        } else {
+            service_port(req.service_id).is_none().then_some(RejReason::InvalidServiceId)
+        };
+        if let Some(reason) = unfit {
+            let refusal = rej(0, req.local_comm_id, About::Req, reason, [0; REJ_PRIVATE_LEN]);
+            return answer(path, tid, &Message::Rej(refusal), port);
         }
         let Some(ip) = IpCmHeader::parse(&req.private_data) else {
             self.counters.malformed += 1;
@@ -81,7 +92,14 @@ impl Agent {
     }
 
     /// A REQ whose id, or whose queue pair, is known. True when that settles it.
-    fn handle_known_req(&mut self, now: Time, path: &AddressVector, req: &Req, port: &mut impl CmPort) -> bool {
+    fn handle_known_req(
+        &mut self,
+        now: Time,
+        path: &AddressVector,
+        tid: u64,
+        req: &Req,
+        port: &mut impl CmPort,
+    ) -> bool {
         let guid = req.local_ca_guid;
         let same_request = |connection: &&mut Connection| {
             connection.state != State::Idle
@@ -94,6 +112,8 @@ impl Agent {
                 // T-40: the consumer thinks.
                 State::ReqRcvd => connection.say_once(&mra(connection, About::Req), port),
                 State::RepSent => connection.say_again(port),
+                // The REJ was lost.
+                State::Timewait if connection.refused => connection.say_again(port),
                 State::Idle
                 | State::ReqSent
                 | State::RepRcvd
@@ -114,7 +134,7 @@ impl Agent {
         let Some(connection) = self.connections.iter_mut().find(stale) else { return false };
         let id = connection.id;
         let refusal = rej(0, req.local_comm_id, About::Req, RejReason::StaleConnection, [0; REJ_PRIVATE_LEN]);
-        connection.say_once(&Message::Rej(refusal), port);
+        answer(path, tid, &Message::Rej(refusal), port);
         connection.rest(now);
         if !connection.abandoned {
             port.event(id, CmEvent::Lost);
@@ -146,6 +166,7 @@ impl Agent {
                 let ids = Ids { local_comm_id: connection.id.0, remote_comm_id: connection.remote_id };
                 connection.say_once(&Message::Rtu(ids), port);
             }
+            State::Timewait if connection.refused => connection.say_again(port),
             State::Timewait => {
                 let (local, remote) = (rep.remote_comm_id, rep.local_comm_id);
                 let over = rej(local, remote, About::Rep, RejReason::ConsumerReject, [0; REJ_PRIVATE_LEN]);
@@ -157,21 +178,45 @@ impl Agent {
         }
     }
 
-    fn handle_rtu(&mut self, ids: Ids, port: &mut impl CmPort) {
+    fn handle_rtu(&mut self, path: &AddressVector, tid: u64, ids: Ids, port: &mut impl CmPort) {
         match self.addressed(ids.remote_comm_id, ids.local_comm_id) {
             Some(connection) if connection.state == State::RepSent => {
                 connection.establish();
                 let id = connection.id;
                 port.event(id, CmEvent::Established);
             }
+            // We gave it up meanwhile, and the REJ that says so was lost or is on its way.
+            Some(connection) if connection.state == State::Timewait && connection.refused => connection.say_again(port),
             // A duplicate, or one that data overtook.
             Some(connection) if connection.state == State::Established => (),
-            Some(_) | None => self.counters.out_of_place += 1,
+            Some(_) => self.counters.out_of_place += 1,
+            // Forgotten: the peer must not believe in it.
+            None => {
+                self.counters.out_of_place += 1;
+                let (local, remote) = (ids.remote_comm_id, ids.local_comm_id);
+                let reason = RejReason::InvalidCommunicationId;
+                let unknown = rej(local, remote, About::Other(2), reason, [0; REJ_PRIVATE_LEN]);
+                answer(path, tid, &Message::Rej(unknown), port);
+            }
         }
     }
 
+    /// The connection that a REJ is about. A peer that gave up before it knew our id names itself instead: its own id, and
+    /// its GUID in the additional information.
+    fn rejected(&mut self, rej: &Rej) -> Option<&mut Connection> {
+        if rej.remote_comm_id != 0 || rej.reason != RejReason::Timeout {
+            return self.addressed(rej.remote_comm_id, rej.local_comm_id);
+        }
+        let guid = u64::from_be_bytes(*rej.ari.first_chunk()?);
+        self.connections.iter_mut().find(|connection| {
+            matches!(connection.state, State::ReqRcvd | State::RepSent)
+                && connection.remote_id == rej.local_comm_id
+                && connection.remote_guid == guid
+        })
+    }
+
     fn handle_rej(&mut self, now: Time, rej: &Rej, port: &mut impl CmPort) {
-        let Some(connection) = self.addressed(rej.remote_comm_id, rej.local_comm_id) else {
+        let Some(connection) = self.rejected(rej) else {
             self.counters.out_of_place += 1;
             return;
         };
@@ -210,6 +255,10 @@ impl Agent {
             let ids = Ids { local_comm_id: dreq.remote_comm_id, remote_comm_id: dreq.local_comm_id };
             return answer(path, tid, &Message::Drep(ids), port);
         };
+        if dreq.remote_qpn != connection.local_qpn {
+            self.counters.out_of_place += 1;
+            return;
+        }
         let id = connection.id;
         match connection.state {
             State::Established | State::RepSent | State::RepRcvd => {

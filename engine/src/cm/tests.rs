@@ -3,6 +3,7 @@
 extern crate std;
 
 mod channel;
+mod defects;
 mod matrix;
 mod peer;
 mod replay;

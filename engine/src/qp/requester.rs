@@ -22,8 +22,9 @@ use crate::work::{Operation, SendQueue, Wqe};
 use flight::{Flight, Flights, Kind};
 use repair::Probe;
 
-/// READs are asked for in pieces of this many packets, so that a lost response costs no more (T-20).
-const READ_PIECE: u32 = 256;
+/// READs are asked for in pieces of this many packets (T-20). After a lost response the rest of its piece comes again for
+/// nothing, so small pieces keep the waste small; the read depth keeps several of them under way.
+const READ_PIECE: u32 = 32;
 /// The span of PSNs that may be outstanding: a quarter of half the space (T-20).
 const SPAN_MAX: u32 = 1 << 22;
 /// Packets that may be unacknowledged, at most, at the start, and at least.

@@ -127,10 +127,10 @@ impl Server {
                     return Err(Failed("a request of the server", result.Status));
                 }
                 let number = result.RequestContext.addr();
-                match result.Type {
-                    NdkOperationTypeReceive => self.start(number, result.BytesTransferred)?,
-                    NdkOperationTypeRead | NdkOperationTypeWrite => self.reply(number - TRANSFER)?,
-                    _ => (),
+                if result.Type == NdkOperationTypeReceive {
+                    self.start(number, result.BytesTransferred)?;
+                } else if result.Type == NdkOperationTypeRead || result.Type == NdkOperationTypeWrite {
+                    self.reply(number - TRANSFER)?;
                 }
             }
         }

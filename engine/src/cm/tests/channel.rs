@@ -40,6 +40,8 @@ enum Temper {
     Agree,
     Refuse,
     Close,
+    /// Accepts, and closes soon after, whatever came of it.
+    Regret,
 }
 
 /// A consumer's wish, due later.
@@ -67,9 +69,10 @@ const MAX_DELAY_MS: u64 = 400;
 impl World {
     fn new(seed: u64) -> Self {
         let mut dice = Dice(seed);
-        let tempers = [0, 1].map(|_| match dice.below(6) {
+        let tempers = [0, 1].map(|_| match dice.below(8) {
             0 => Temper::Refuse,
             1 => Temper::Close,
+            2 => Temper::Regret,
             _ => Temper::Agree,
         });
         let (a, b) = (dice.roll() as u32, dice.roll() as u32);
@@ -77,7 +80,7 @@ impl World {
             sides: [Side::new(1, 2, a), Side::new(2, 1, b)],
             letters: Vec::new(),
             wishes: Vec::new(),
-            loss: dice.below(300),
+            loss: if dice.below(3) == 0 { 0 } else { dice.below(300) },
             dice,
             now: at(0),
             tempers,
@@ -105,10 +108,10 @@ impl World {
     fn react(&mut self, side: usize, id: ConnectionId, seen: Seen) {
         let temper = self.tempers[side];
         let what: fn(&mut Side, Time, ConnectionId) = match (seen, temper) {
-            (Seen::Request(_), Temper::Agree) => |side, now, id| {
+            (Seen::Request(_), Temper::Agree | Temper::Regret) => |side, now, id| {
                 let _ = side.agent.accept(now, id, &endpoint(0x222), &[], &mut side.note);
             },
-            (Seen::Accepted, Temper::Agree) => |side, _, id| {
+            (Seen::Accepted, Temper::Agree | Temper::Regret) => |side, _, id| {
                 let _ = side.agent.complete(id, &mut side.note);
             },
             (Seen::Request(_) | Seen::Accepted, Temper::Refuse) => |side, now, id| {
@@ -124,7 +127,12 @@ impl World {
         };
         // At once, or after up to a minute.
         let thinks = if self.dice.per_mille(700) { 0 } else { self.dice.below(60_000) };
-        self.wishes.push(Wish { due: self.now.after(Duration::from_millis(thinks)), side, id, what });
+        let due = self.now.after(Duration::from_millis(thinks));
+        self.wishes.push(Wish { due, side, id, what });
+        if temper == Temper::Regret && matches!(seen, Seen::Request(_) | Seen::Accepted) {
+            let due = due.after(Duration::from_millis(1 + self.dice.below(2_000)));
+            self.wishes.push(Wish { due, side, id, what: |side, now, id| side.agent.close(now, id, &mut side.note) });
+        }
     }
 
     /// Runs until `until` or until nothing is under way any more.
@@ -184,7 +192,12 @@ fn both_sides_agree_whether_a_connection_stands_and_it_always_ends() {
         world.told[0].insert(active.0, Vec::new());
         world.run(SETTLED);
         let standing = [world.standing(0), world.standing(1)];
-        assert_eq!(standing[0].len(), standing[1].len(), "seed {seed}: {:?} {:?}", world.tempers, world.told);
+        // Nothing answers a REJ, so over a channel that loses, one that a REP has overtaken may never be heard: the data
+        // that is never acknowledged tells it then, not the connection manager.
+        if world.tempers[1] != Temper::Regret || world.loss == 0 {
+            let told = &world.told;
+            assert_eq!(standing[0].len(), standing[1].len(), "seed {seed}: {:?} {told:?}", world.tempers);
+        }
         stood += standing[0].len();
 
         // One side disconnects, or both at once.

@@ -8,7 +8,7 @@ use std::string::String;
 
 type Stimulus = (&'static str, fn(&mut Desk));
 
-const STIMULI: [Stimulus; 14] = [
+const STIMULI: [Stimulus; 15] = [
     ("REQ, the same", |desk| desk.hear(&Message::Req(req()))),
     ("REQ, new id, same QP", |desk| desk.hear(&Message::Req(Req { local_comm_id: PEER + 1, ..req() }))),
     ("REP", |desk| desk.hear(&rep(desk.id))),
@@ -30,6 +30,7 @@ const STIMULI: [Stimulus; 14] = [
     ("disconnect", |desk| {
         let _ = desk.disconnect();
     }),
+    ("close", Desk::close),
     ("a minute", |desk| desk.wait(at(60_000))),
 ];
 
