@@ -337,6 +337,11 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// NdkControlConnectEvents.
+    pub fn pause(&self, pause: bool) {
+        call!(self.handle.raw(), NdkControlConnectEvents, u8::from(pause));
+    }
+
     /// A connector that has arrived.
     pub fn take(&self) -> Option<Connector> {
         let address = self.arrived.lock().expect("nobody panics here").pop()?;
@@ -545,6 +550,11 @@ impl Connector {
             pending.context(),
         );
         (pending.settle(status), counter)
+    }
+
+    /// NdkReject.
+    pub fn reject(&self, data: &[u8]) -> Result<(), Failed> {
+        check("NdkReject", call!(self.object, NdkReject, data.as_ptr().cast(), data.len() as u32))
     }
 
     /// NdkDisconnect.
