@@ -3,7 +3,7 @@
 //! For the port, which many objects and the platform side hold on to. Objects that a consumer sees are
 //! [`crate::object::Object`]s instead, with their rules of closing.
 
-use crate::sync::{AtomicUsize, Ordering, fence};
+use crate::sync::{AtomicUsize, Ordering};
 use alloc::alloc::{Layout, alloc, dealloc};
 use core::ops::Deref;
 use core::ptr::NonNull;
@@ -63,10 +63,10 @@ impl<T> Clone for Shared<T> {
 
 impl<T> Drop for Shared<T> {
     fn drop(&mut self) {
-        if self.counted().references.fetch_sub(1, Ordering::Release) != 1 {
+        // Acquire too, in one operation: TSan knows no fences (T-14).
+        if self.counted().references.fetch_sub(1, Ordering::AcqRel) != 1 {
             return;
         }
-        fence(Ordering::Acquire);
         // SAFETY: the count reached zero, so this was the last reference and nobody reads the value again.
         unsafe { self.0.drop_in_place() };
         // SAFETY: the memory came from `alloc` with this layout and is not used after this line.

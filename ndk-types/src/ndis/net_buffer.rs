@@ -1,7 +1,7 @@
 //! ndis/nbl.h: NET_BUFFER and NET_BUFFER_LIST.
 //!
 //! The unnamed unions of C are written flat, as C code names their members. Their other views (stDataLength, Link,
-//! NetBufferHeader, ScatterGatherList, NdisReserved2) lie at the offsets asserted below.
+//! ScatterGatherList, NdisReserved2) share those members' offsets and have no names here.
 
 #![expect(missing_docs, reason = "C names verbatim; Microsoft documents fields and constants")]
 

@@ -35,6 +35,15 @@ fn a_file_survives_loss_reordering_duplication_and_corruption() {
 }
 
 #[test]
+fn a_file_survives_a_tenth_of_everything() {
+    let manners = Manners { loss: 0.1, reorder: 0.1, duplicate: 0.1, corrupt: 0.1, ..Manners::GOOD };
+    for (seed, ip_mtu, ipv6) in [(100, 1500, false), (101, 1500, true), (102, 9000, false), (103, 9000, true)] {
+        let report = run_with(PIECE / 2 + 1, seed, ip_mtu, ipv6, manners);
+        assert!(report.is_good(), "seed {seed}: {report:?}");
+    }
+}
+
+#[test]
 fn the_same_seed_gives_the_same_run() {
     let manners = Manners { loss: 0.02, reorder: 0.02, ..Manners::GOOD };
     let run = || {
