@@ -8,16 +8,13 @@
 //! [`cm`] (connection manager messages), [`template`], [`describe`].
 
 pub mod cm;
-// pub mod describe;
+pub mod describe;
 pub mod headers;
 pub mod icrc;
 pub mod link;
 pub mod mad;
 pub mod opcode;
 pub mod template;
-
-// #[cfg(test)]
-// mod tests;
 
 use crate::crc::Crc32;
 use headers::{BTH_LEN, Bth, Ext};

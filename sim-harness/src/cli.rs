@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 when it did what it was asked, 1 when a run failed, 2 for bad input.
 
+use crate::decode::{self, DecodeError};
 use crate::demo::{self, Options, Report};
 use crate::dice::Dice;
 use crate::wire::Manners;
@@ -9,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{IsTerminal, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -34,6 +35,15 @@ struct Cli {
 enum Command {
     /// Move a file between two hosts the way SMB Direct does (the default)
     Demo(DemoArgs),
+    /// Show what is in a capture: a line for each RoCEv2 frame, and a summary
+    Decode {
+        /// The capture, pcap or pcapng
+        #[arg(value_name = "PCAP")]
+        path: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Args)]
@@ -84,6 +94,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         None => run_demo(&cli.demo),
         Some(Command::Demo(args)) => run_demo(&args),
+        Some(Command::Decode { path, json }) => run_decode(&path, json),
     }
 }
 
@@ -143,6 +154,21 @@ fn run_demo(args: &DemoArgs) -> ExitCode {
                 print_report(&report, real.as_secs_f64(), args.seed);
             }
             if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn run_decode(path: &Path, json: bool) -> ExitCode {
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let outcome = decode::run(path, json, &mut out).and_then(|_| out.flush().map_err(DecodeError::Write));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads has seen enough.
+        Err(DecodeError::Write(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            // What was decoded before a capture breaks off is worth seeing.
+            let _ = out.flush();
+            bad_input(&format!("{}: {error}", path.display()))
         }
     }
 }

@@ -5,10 +5,12 @@
 //! * `memory`: buffers with MDLs, as a consumer has them.
 //! * `consumer`: a consumer's side of NDK, through dispatch-table function pointers only.
 //! * `demo`: two hosts move a file the way SMB Direct does.
+//! * `decode`: what is in a capture.
 //! * `cli`: the command line.
 
 pub mod cli;
 pub mod consumer;
+pub mod decode;
 pub mod demo;
 pub mod dice;
 pub mod memory;
