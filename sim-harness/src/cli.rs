@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 when it did what it was asked, 1 when a run failed, 2 for bad input.
 
+use crate::bench;
 use crate::decode::{self, DecodeError};
 use crate::demo::{self, Options, Report};
 use crate::dice::Dice;
@@ -35,6 +36,12 @@ struct Cli {
 enum Command {
     /// Move a file between two hosts the way SMB Direct does (the default)
     Demo(DemoArgs),
+    /// Measure the provider on one core, as a ratio to the ceiling of the same run
+    Bench {
+        /// Print one JSON array
+        #[arg(long)]
+        json: bool,
+    },
     /// Show what is in a capture: a line for each RoCEv2 frame, and a summary
     Decode {
         /// The capture, pcap or pcapng
@@ -94,6 +101,7 @@ pub fn main() -> ExitCode {
     match cli.command {
         None => run_demo(&cli.demo),
         Some(Command::Demo(args)) => run_demo(&args),
+        Some(Command::Bench { json }) => run_bench(json),
         Some(Command::Decode { path, json }) => run_decode(&path, json),
     }
 }
@@ -154,6 +162,30 @@ fn run_demo(args: &DemoArgs) -> ExitCode {
                 print_report(&report, real.as_secs_f64(), args.seed);
             }
             if report.is_good() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn run_bench(json: bool) -> ExitCode {
+    match bench::run(1.0) {
+        Err(failed) => {
+            eprintln!("error: {failed}");
+            ExitCode::FAILURE
+        }
+        Ok(all) if json => {
+            let entry = |measured: &bench::Measured| {
+                let bench::Measured { name, value, unit, ratio } = measured;
+                serde_json::json!({ "name": name, "value": value, "unit": unit, "ratio": ratio })
+            };
+            println!("{}", serde_json::Value::Array(all.iter().map(entry).collect()));
+            ExitCode::SUCCESS
+        }
+        Ok(all) => {
+            println!("{:20} {:>10} {:6} {:>8}", "what", "value", "unit", "ratio");
+            for bench::Measured { name, value, unit, ratio } in all {
+                println!("{name:20} {value:10.2} {unit:6} {ratio:8.2}");
+            }
+            ExitCode::SUCCESS
         }
     }
 }

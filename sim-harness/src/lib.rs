@@ -6,8 +6,10 @@
 //! * `consumer`: a consumer's side of NDK, through dispatch-table function pointers only.
 //! * `demo`: two hosts move a file the way SMB Direct does.
 //! * `decode`: what is in a capture.
+//! * `bench`: how fast the provider is on one core.
 //! * `cli`: the command line.
 
+pub mod bench;
 pub mod cli;
 pub mod consumer;
 pub mod decode;
