@@ -7,6 +7,7 @@
 //! * `demo`: two hosts move a file the way SMB Direct does.
 //! * `decode`: what is in a capture.
 //! * `bench`: how fast the provider is on one core.
+//! * `endpoint`: one host in real time, with rping as its consumer.
 //! * `cli`: the command line.
 
 pub mod bench;
@@ -15,6 +16,7 @@ pub mod consumer;
 pub mod decode;
 pub mod demo;
 pub mod dice;
+pub mod endpoint;
 pub mod memory;
 pub mod platform;
 pub mod wire;
