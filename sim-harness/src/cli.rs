@@ -9,9 +9,10 @@ use crate::dice::Dice;
 use crate::endpoint;
 use crate::wire::Manners;
 use clap::{Args, Parser, Subcommand};
+use indicatif::ProgressBar;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{IsTerminal, Write as _};
+use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -211,17 +212,11 @@ fn run_demo(args: &DemoArgs) -> ExitCode {
     let total = 2 * file.len() as u64;
     let options = Options { file, manners, seed: args.seed, ip_mtu: args.mtu, ipv6: args.ipv6, pcap };
     let started = Instant::now();
-    let shown = std::io::stderr().is_terminal() && !args.json;
-    let outcome = demo::run(options, |moved| {
-        if shown {
-            eprint!("\r{moved:>12} of {total} bytes");
-        }
-    });
-    if shown {
-        eprint!("\r{:40}\r", "");
-    }
+    // It hides itself when standard error is no terminal.
+    let bar = if args.json { ProgressBar::hidden() } else { ProgressBar::new(total) };
+    let outcome = demo::run(options, |moved| bar.set_position(moved));
+    bar.finish_and_clear();
     let real = started.elapsed();
-    let _ = std::io::stderr().flush();
     match outcome {
         Err(trouble) => {
             eprintln!("error: {trouble} (seed {})", args.seed);
