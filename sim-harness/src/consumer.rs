@@ -3,8 +3,16 @@
 //! Handles close in any order; a close that pends is noted as such and its completion counted ([`Ledger`]), so that a run
 //! can end with "everything that was opened is closed".
 
+mod connection;
+mod cq;
+mod lifetime;
+mod listening;
+mod memory;
+mod posting;
+mod srq;
+
 use crate::memory::Buffer;
-use crate::platform::SimPlatform;
+use ndk_provider::platform::Platform;
 use ndk_provider::port::Port;
 use ndk_provider::shared::Shared;
 use ndk_types::*;
@@ -130,6 +138,9 @@ macro_rules! call {
     }};
 }
 
+#[allow(unused_imports, reason = "the submodules use it")]
+pub(crate) use call;
+
 /// A socket address as bytes.
 fn sockaddr(address: SocketAddr) -> ([u8; 28], u32) {
     let mut bytes = [0; 28];
@@ -212,7 +223,7 @@ handle!(
 
 /// An NDK_ADAPTER.
 pub struct Adapter {
-    port: Shared<Port<SimPlatform>>,
+    close: Box<dyn FnOnce(*mut NDK_ADAPTER)>,
     object: *mut NDK_ADAPTER,
     /// Who counts its objects.
     pub ledger: &'static Ledger,
@@ -237,17 +248,32 @@ impl Lam {
 }
 
 impl Adapter {
-    /// Opens an adapter, version 2.1.
-    pub fn open(port: &Shared<Port<SimPlatform>>) -> Result<Self, Failed> {
-        let version = NDK_VERSION { Major: 2, Minor: 1 };
+    /// Opens an adapter of a natively built provider, version 2.1.
+    pub fn open<P: Platform>(port: &Shared<Port<P>>) -> Result<Self, Failed> {
+        Self::open_version(port, NDK_VERSION { Major: 2, Minor: 1 })
+    }
+
+    /// The same, in a version.
+    pub fn open_version<P: Platform>(port: &Shared<Port<P>>, version: NDK_VERSION) -> Result<Self, Failed> {
         let object = Port::open_adapter(port, version).map_err(|status| Failed("OpenNDKAdapter", status))?;
-        Ok(Self { port: port.clone(), object, ledger: Ledger::open() })
+        let port = port.clone();
+        // SAFETY: opened by this port, closed once: the closure is called once.
+        Ok(Self::opened(object, move |object| unsafe { Port::close_adapter(&port, object) }))
+    }
+
+    /// An adapter that was opened elsewhere, and how to close it.
+    pub fn opened(object: *mut NDK_ADAPTER, close: impl FnOnce(*mut NDK_ADAPTER) + 'static) -> Self {
+        Self { close: Box::new(close), object, ledger: Ledger::open() }
+    }
+
+    /// The handle.
+    pub const fn raw(&self) -> *mut NDK_ADAPTER {
+        self.object
     }
 
     /// Closes it. Everything under it must be closed: on one thread nobody could wake the caller.
     pub fn close(self) {
-        // SAFETY: opened by this port, closed here once.
-        unsafe { Port::close_adapter(&self.port, self.object) };
+        (self.close)(self.object);
     }
 
     /// NdkQueryAdapterInfo.

@@ -66,6 +66,11 @@ impl Direction {
         Self { manners, dice, busy_until: 0, counters }
     }
 
+    /// From now on it behaves like this.
+    pub const fn set_manners(&mut self, manners: Manners) {
+        self.manners = manners;
+    }
+
     /// A frame of `len` bytes is sent at `now`: its arrivals, none to two.
     pub fn carry(&mut self, now: u64, len: usize) -> Vec<Arrival> {
         self.counters.frames += 1;

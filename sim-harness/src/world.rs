@@ -1,9 +1,12 @@
-//! The virtual world: one clock, events in order of (time, sequence), two or more nodes on a wire.
+//! The virtual world: one clock, events in order of (time, sequence), two or more stations on a wire.
 //!
 //! Nothing in it depends on real time, on addresses or on the order of a hash map: the same seed gives the same bytes.
+//! What a station is ([`Station`]) is its own affair: a natively built provider ([`World::add`]) or a whole simulated
+//! machine ([`World::join`]).
 
 use crate::dice::Dice;
 use crate::platform::{Node, SimPlatform};
+use crate::station::{ProviderStation, Station};
 use crate::wire::{Direction, Manners};
 use ndk_provider::limits::Limits;
 use ndk_provider::platform::{LocalInterface, NextHop, Unresolved};
@@ -11,7 +14,6 @@ use ndk_provider::port::Port;
 use ndk_provider::shared::Shared;
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapWriter};
 use pcap_file::{DataLink, TsResolution};
-use roce_engine::time::Time;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::fs::File;
@@ -25,7 +27,7 @@ const RESOLVE_NS: u64 = 50_000;
 /// How soon a deferred call runs.
 const DEFER_NS: u64 = 500;
 
-/// A node's number.
+/// A station's number.
 pub type NodeId = usize;
 
 enum Happening {
@@ -35,9 +37,10 @@ enum Happening {
     Resolved { node: NodeId, token: u64, remote: IpAddr },
 }
 
-struct Host {
-    node: Arc<Node>,
-    port: Shared<Port<SimPlatform>>,
+struct Place {
+    station: Box<dyn Station>,
+    /// Set for stations that are a natively built provider.
+    provider: Option<(Arc<Node>, Shared<Port<SimPlatform>>)>,
     out: Direction,
     timer_set: u64,
     deferred: bool,
@@ -49,7 +52,7 @@ pub struct World {
     sequence: u64,
     heap: BinaryHeap<Reverse<(u64, u64)>>,
     happenings: BTreeMap<(u64, u64), Happening>,
-    hosts: Vec<Host>,
+    places: Vec<Place>,
     seed: u64,
     ip_mtu: u32,
     manners: Manners,
@@ -66,13 +69,18 @@ impl World {
             sequence: 0,
             heap: BinaryHeap::new(),
             happenings: BTreeMap::new(),
-            hosts: Vec::new(),
+            places: Vec::new(),
             seed,
             ip_mtu,
             manners,
             pcap: None,
             events: 0,
         }
+    }
+
+    /// The clock every station shares, in virtual nanoseconds.
+    pub fn clock(&self) -> Arc<AtomicU64> {
+        self.clock.clone()
     }
 
     /// Writes every frame that is put on the wire into a pcap file, with virtual times.
@@ -86,35 +94,55 @@ impl World {
         Ok(())
     }
 
-    /// Adds a node with these addresses.
+    /// Adds a natively built provider with these addresses.
     ///
     /// # Panics
     /// Without memory.
     pub fn add(&mut self, addresses: Vec<IpAddr>, limits: Limits) -> NodeId {
-        let id = self.hosts.len();
+        let id = self.places.len();
         let mac = [0x02, 0, 0, 0, 0, id as u8 + 1];
         let interface = LocalInterface { mac, ip_mtu: self.ip_mtu };
-        let concern = id as u64 * 2;
-        let node = Node::new(self.clock.clone(), Dice::new(self.seed, concern + 1), addresses, interface);
+        let node = Node::new(self.clock.clone(), Dice::new(self.seed, id as u64 * 2 + 1), addresses, interface);
         let port = Port::try_new(SimPlatform(node.clone()), limits).expect("memory for a port");
-        let out = Direction::new(self.manners, Dice::new(self.seed, concern + 2));
-        self.hosts.push(Host { node, port, out, timer_set: 0, deferred: false });
+        let id = self.join(Box::new(ProviderStation::new(node.clone(), port.clone())));
+        self.places[id].provider = Some((node, port));
         id
     }
 
-    /// A node's port.
+    /// Puts a station on the wire.
+    pub fn join(&mut self, station: Box<dyn Station>) -> NodeId {
+        let id = self.places.len();
+        let out = Direction::new(self.manners, Dice::new(self.seed, id as u64 * 2 + 2));
+        self.places.push(Place { station, provider: None, out, timer_set: 0, deferred: false });
+        id
+    }
+
+    /// The port of a natively built provider.
+    ///
+    /// # Panics
+    /// When the station is none.
     pub fn port(&self, node: NodeId) -> &Shared<Port<SimPlatform>> {
-        &self.hosts[node].port
+        let (_, port) = self.places[node].provider.as_ref().expect("a natively built provider");
+        port
     }
 
-    /// A node.
+    /// The node of a natively built provider.
+    ///
+    /// # Panics
+    /// When the station is none.
     pub fn node(&self, node: NodeId) -> &Arc<Node> {
-        &self.hosts[node].node
+        let (node, _) = self.places[node].provider.as_ref().expect("a natively built provider");
+        node
     }
 
-    /// What happened on the wire out of a node.
+    /// What happened on the wire out of a station.
     pub fn wire_counters(&self, node: NodeId) -> crate::wire::WireCounters {
-        self.hosts[node].out.counters
+        self.places[node].out.counters
+    }
+
+    /// From now on the wire out of a station behaves like this.
+    pub fn set_manners(&mut self, node: NodeId, manners: Manners) {
+        self.places[node].out.set_manners(manners);
     }
 
     /// Virtual nanoseconds.
@@ -129,29 +157,25 @@ impl World {
         self.happenings.insert(key, happening);
     }
 
-    /// Carries out what the nodes asked for since the last time. To be called after every call into a provider.
+    /// Carries out what the stations asked for since the last time. To be called after every call into one.
     pub fn settle(&mut self) {
-        for id in 0..self.hosts.len() {
-            let (frames, timer, deferred, resolve) = {
-                let mut tray = self.hosts[id].node.tray();
-                let deferred = std::mem::take(&mut tray.deferred);
-                (std::mem::take(&mut tray.frames), tray.timer.take(), deferred, std::mem::take(&mut tray.resolve))
-            };
-            for frame in frames {
+        for id in 0..self.places.len() {
+            let wants = self.places[id].station.wants();
+            for frame in wants.frames {
                 self.send(id, frame);
             }
-            if let Some(at) = timer {
-                self.hosts[id].timer_set += 1;
-                let set = self.hosts[id].timer_set;
-                if at != Time::MAX {
-                    self.schedule(at.as_nanos(), Happening::Timer { node: id, set });
+            if let Some(at) = wants.timer {
+                self.places[id].timer_set += 1;
+                let set = self.places[id].timer_set;
+                if at != u64::MAX {
+                    self.schedule(at, Happening::Timer { node: id, set });
                 }
             }
-            if deferred && !self.hosts[id].deferred {
-                self.hosts[id].deferred = true;
+            if wants.deferred && !self.places[id].deferred {
+                self.places[id].deferred = true;
                 self.schedule(self.now() + DEFER_NS, Happening::Deferred { node: id });
             }
-            for (token, remote) in resolve {
+            for (token, remote) in wants.resolve {
                 self.schedule(self.now() + RESOLVE_NS, Happening::Resolved { node: id, token, remote });
             }
         }
@@ -163,10 +187,12 @@ impl World {
             let packet = PcapPacket::new(std::time::Duration::from_nanos(now), frame.len() as u32, &frame);
             pcap.write_packet(&packet).expect("the pcap file takes what it is given");
         }
-        let to = self.hosts.iter().position(|host| frame.starts_with(&host.node.mac()));
-        let arrivals = self.hosts[from].out.carry(now, frame.len());
-        if let Some(to) = to {
-            for arrival in arrivals {
+        let everybody = frame.first().is_some_and(|first| first & 1 != 0);
+        let takes = |place: &Place| everybody || frame.starts_with(&place.station.mac());
+        let to: Vec<NodeId> = (0..self.places.len()).filter(|&id| id != from && takes(&self.places[id])).collect();
+        let arrivals = self.places[from].out.carry(now, frame.len());
+        for arrival in arrivals {
+            for &to in &to {
                 let mut copy = frame.clone();
                 if let Some(bit) = arrival.flip {
                     copy[(bit / 8) as usize] ^= 1 << (bit % 8);
@@ -174,10 +200,7 @@ impl World {
                 self.schedule(arrival.at, Happening::Deliver { to, frame: copy });
             }
         }
-        self.hosts[from].node.give_back(frame);
-        if std::mem::take(&mut self.hosts[from].node.tray().starved) {
-            self.hosts[from].port.on_frames_available();
-        }
+        self.places[from].station.sent(frame);
     }
 
     /// Lets the next thing happen; false when nothing will.
@@ -188,23 +211,23 @@ impl World {
         self.clock.store(key.0, Ordering::Relaxed);
         self.events += 1;
         match happening {
-            Happening::Deliver { to, frame } => self.hosts[to].port.receive(&[&frame], |_| ()),
+            Happening::Deliver { to, frame } => self.places[to].station.deliver(&frame),
             Happening::Timer { node, set } => {
-                if self.hosts[node].timer_set == set {
-                    self.hosts[node].port.on_timer();
+                if self.places[node].timer_set == set {
+                    self.places[node].station.on_timer();
                 }
             }
             Happening::Deferred { node } => {
-                self.hosts[node].deferred = false;
-                self.hosts[node].port.on_deferred();
+                self.places[node].deferred = false;
+                self.places[node].station.on_deferred();
             }
             Happening::Resolved { node, token, remote } => {
-                let found = self.hosts.iter().find(|host| host.node.addresses().contains(&remote));
+                let found = self.places.iter().find(|place| place.station.addresses().contains(&remote));
                 let answer = match found {
-                    Some(host) => Ok(NextHop { mac: host.node.mac(), vlan_tci: None, ip_mtu: self.ip_mtu }),
+                    Some(place) => Ok(NextHop { mac: place.station.mac(), vlan_tci: None, ip_mtu: self.ip_mtu }),
                     None => Err(Unresolved::HostUnreachable),
                 };
-                self.hosts[node].port.on_resolved(token, answer);
+                self.places[node].station.on_resolved(token, answer);
             }
         }
         self.settle();

@@ -1,0 +1,6 @@
+//! ADP: the adapter object.
+
+use super::Case;
+
+/// The cases of this file.
+pub const CASES: &[Case] = &[];

@@ -1,0 +1,6 @@
+//! COM: rules common to all objects and callbacks.
+
+use super::Case;
+
+/// The cases of this file.
+pub const CASES: &[Case] = &[];

@@ -1,0 +1,6 @@
+//! CQ: completion queues.
+
+use super::Case;
+
+/// The cases of this file.
+pub const CASES: &[Case] = &[];

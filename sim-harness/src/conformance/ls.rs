@@ -1,0 +1,6 @@
+//! LS: listeners.
+
+use super::Case;
+
+/// The cases of this file.
+pub const CASES: &[Case] = &[];

@@ -1,0 +1,6 @@
+//! LT: lifetime and close.
+
+use super::Case;
+
+/// The cases of this file.
+pub const CASES: &[Case] = &[];

@@ -1,0 +1,6 @@
+//! MR: memory regions.
+
+use super::Case;
+
+/// The cases of this file.
+pub const CASES: &[Case] = &[];

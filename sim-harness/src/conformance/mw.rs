@@ -1,0 +1,6 @@
+//! MW: memory windows.
+
+use super::Case;
+
+/// The cases of this file.
+pub const CASES: &[Case] = &[];

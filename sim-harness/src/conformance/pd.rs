@@ -1,0 +1,6 @@
+//! PD: protection domains.
+
+use super::Case;
+
+/// The cases of this file.
+pub const CASES: &[Case] = &[];

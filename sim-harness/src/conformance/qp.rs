@@ -1,0 +1,6 @@
+//! QP: queue pairs.
+
+use super::Case;
+
+/// The cases of this file.
+pub const CASES: &[Case] = &[];

@@ -1,0 +1,6 @@
+//! SE: shared endpoints.
+
+use super::Case;
+
+/// The cases of this file.
+pub const CASES: &[Case] = &[];

@@ -1,0 +1,6 @@
+//! SRQ: shared receive queues.
+
+use super::Case;
+
+/// The cases of this file.
+pub const CASES: &[Case] = &[];

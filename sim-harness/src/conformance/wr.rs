@@ -1,0 +1,6 @@
+//! WR: work requests.
+
+use super::Case;
+
+/// The cases of this file.
+pub const CASES: &[Case] = &[];

@@ -1,0 +1,1 @@
+//! NDK_CONNECTOR: what the demo does not need.

@@ -1,0 +1,1 @@
+//! NDK_CQ: what the demo does not need.

@@ -1,0 +1,1 @@
+//! Creating and closing in every way NDK allows.

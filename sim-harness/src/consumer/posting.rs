@@ -1,0 +1,1 @@
+//! Posting with every flag and with wrong parameters.

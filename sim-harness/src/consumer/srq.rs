@@ -1,0 +1,1 @@
+//! NDK_SRQ and queue pairs on one.
