@@ -12,6 +12,7 @@
 
 mod abi;
 mod base;
+mod imports;
 mod layout;
 mod ndis;
 mod ndisndk;
@@ -29,6 +30,7 @@ mod wsk;
 mod wskndk;
 
 pub use base::*;
+pub use imports::*;
 pub use ndis::*;
 pub use ndisndk::*;
 pub use ndkinfo::*;
