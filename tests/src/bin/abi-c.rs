@@ -31,7 +31,7 @@ fn main() {
         }
     }
     let count = page.lines().count() - before;
-    print!("{page}/* {count} assertions */\n");
+    println!("{page}/* {count} assertions */");
 }
 
 /// Every Rust file under a folder, in order.
