@@ -1,0 +1,19 @@
+//! softndk.sys: an NDK provider in software, as an NDIS intermediate driver.
+
+#![no_std]
+
+#[global_allocator]
+static ALLOCATOR: wdk_alloc::WdkAllocator = wdk_alloc::WdkAllocator;
+
+extern crate wdk_panic;
+
+use wdk_sys::{NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT, STATUS_SUCCESS};
+
+/// The driver's entry.
+///
+/// # Safety
+/// The loader's contract.
+#[unsafe(export_name = "DriverEntry")]
+pub unsafe extern "system" fn driver_entry(_driver: PDRIVER_OBJECT, _registry_path: PCUNICODE_STRING) -> NTSTATUS {
+    STATUS_SUCCESS
+}
