@@ -3,6 +3,7 @@
 //! * `world`: one clock, one event heap, seeded dice; nodes joined by a wire with bad manners.
 //! * `station`: what sits on the wire: a natively built provider, or a simulated machine.
 //! * `platform`: what a node lends the provider.
+//! * `tcpip`: a TCP/IP stack for ordinary traffic.
 //! * `memory`: buffers with MDLs, as a consumer has them.
 //! * `consumer`: a consumer's side of NDK, through dispatch-table function pointers only.
 //! * `conformance`, `bed`: what consumers may count on, case by case, on whatever bed.
@@ -24,5 +25,6 @@ pub mod endpoint;
 pub mod memory;
 pub mod platform;
 pub mod station;
+pub mod tcpip;
 pub mod wire;
 pub mod world;
