@@ -11,6 +11,7 @@
 //! * `decode`: what is in a capture.
 //! * `bench`: how fast the provider is on one core.
 //! * `endpoint`: one host in real time, with rping as its consumer.
+//! * `kernel`: a simulated Windows kernel that runs the driver image.
 //! * `cli`: the command line.
 
 pub mod bed;
@@ -22,6 +23,7 @@ pub mod decode;
 pub mod demo;
 pub mod dice;
 pub mod endpoint;
+pub mod kernel;
 pub mod memory;
 pub mod platform;
 pub mod station;

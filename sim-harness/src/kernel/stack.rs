@@ -1,0 +1,377 @@
+//! The border between image code and the simulator's own: image code runs on a stack of 24 KiB with a guard page below it, as
+//! kernel code does (W-44); the simulator's functions run on the thread's ordinary stack, whoever calls them.
+//!
+//! * Into the image: [`call`] (by the macro [`crate::call_image`]) switches to the image stack, or goes on where the image is
+//!   on it already, when a function of the simulator calls back.
+//! * Out of the image: every import is bound to a [`Gate`], a few bytes of code that switch back and call [`Gate`]'s target.
+//!   Before that the gate tells [`on_import`]'s hook what is called.
+//!
+//! Arguments are passed as they are: four in registers, up to [`STACK_ARGUMENTS`] on the stack. Floating point arguments are not.
+
+use std::arch::naked_asm;
+use std::cell::{Cell, UnsafeCell};
+use std::ptr;
+
+/// The size of a kernel stack on x64.
+pub const STACK: usize = 24 * 1024;
+/// Stack arguments that are carried over, of eight bytes each.
+pub const STACK_ARGUMENTS: usize = 12;
+/// What stays free above the first frame: gates copy arguments without knowing how many there are.
+const HEADROOM: usize = 256;
+const PAGE: usize = 4096;
+
+/// What the assembly below reads and writes; one a thread.
+#[repr(C)]
+struct Border {
+    /// Where [`call`] goes.
+    target: Cell<usize>,
+    /// The image stack's pointer while the simulator runs.
+    image: Cell<usize>,
+    /// The simulator's stack pointer while the image runs; 0 while it does not.
+    native: Cell<usize>,
+    stack: UnsafeCell<Option<Mapping>>,
+    lowest: Cell<usize>,
+}
+
+/// Memory of an image stack, its guard page first.
+struct Mapping(*mut libc::c_void);
+
+impl Mapping {
+    fn new() -> Self {
+        let (length, flags) = (STACK + PAGE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: a fresh anonymous mapping at an address of the system's choice.
+        let base = unsafe { libc::mmap(ptr::null_mut(), length, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+        assert!(base != libc::MAP_FAILED, "no memory for a kernel stack");
+        // SAFETY: the first page of the mapping above.
+        let guarded = unsafe { libc::mprotect(base, PAGE, libc::PROT_NONE) };
+        assert_eq!(guarded, 0, "a guard page below a kernel stack");
+        Self(base)
+    }
+
+    fn top(&self) -> usize {
+        self.0.addr() + PAGE + STACK - HEADROOM
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: mapped in `new`, and the thread that ran on it is ending.
+        let _ = unsafe { libc::munmap(self.0, STACK + PAGE) };
+    }
+}
+
+thread_local! {
+    static BORDER: Border = const {
+        Border {
+            target: Cell::new(0),
+            image: Cell::new(0),
+            native: Cell::new(0),
+            stack: UnsafeCell::new(None),
+            lowest: Cell::new(usize::MAX),
+        }
+    };
+}
+
+/// Says where the next [`call`] of this thread goes.
+pub fn aim(target: usize) {
+    BORDER.with(|border| border.target.set(target));
+}
+
+/// Whether this thread is inside image code: a function of the simulator was called by the image.
+pub fn inside_image() -> bool {
+    BORDER.with(|border| border.image.get() != 0)
+}
+
+/// Calls an image function on the image stack: `call_image!(function, arguments...)`. The value is what the function returns.
+/// Needs an unsafe block: the caller answers for the function's contract.
+#[macro_export]
+macro_rules! call_image {
+    ($function:expr $(, $argument:expr)* $(,)?) => {{
+        let function = $function;
+        $crate::kernel::stack::aim(function as usize);
+        $crate::kernel::stack::same_type(function, $crate::kernel::stack::call as *const () as usize)($($argument),*)
+    }};
+}
+
+/// Gives [`call`] the type of the function it stands for.
+///
+/// # Safety
+/// `F` is a function pointer, and `call` its address or another function of that type.
+pub unsafe fn same_type<F: Copy>(_function: F, call: usize) -> F {
+    assert_eq!(size_of::<F>(), size_of::<usize>(), "a function pointer");
+    // SAFETY: the caller's contract.
+    unsafe { std::mem::transmute_copy(&call) }
+}
+
+/// The way into the image, with whatever arguments the target of [`aim`] has.
+///
+/// # Safety
+/// The target's contract; to be called by [`crate::call_image`] only.
+#[unsafe(naked)]
+pub unsafe extern "win64" fn call() {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        // Register arguments into their home space above the return address.
+        "mov [rbp + 16], rcx",
+        "mov [rbp + 24], rdx",
+        "mov [rbp + 32], r8",
+        "mov [rbp + 40], r9",
+        "sub rsp, 80",                   // home space of what is called here, then six words of ours
+        "mov rcx, rsp",
+        "lea rdx, [rbp - 16]",
+        "call {enter}",                  // rax: the image stack's pointer; [rbp - 16]: target; [rbp - 8]: image before
+        "mov r11, [rbp - 16]",
+        "mov rsp, rax",
+        "sub rsp, 32 + {stack_bytes}",
+        "xor r10d, r10d",
+        "2:",
+        "mov rax, [rbp + 48 + r10]",
+        "mov [rsp + 32 + r10], rax",
+        "add r10, 8",
+        "cmp r10, {stack_bytes}",
+        "jne 2b",
+        "mov rcx, [rbp + 16]",
+        "mov rdx, [rbp + 24]",
+        "mov r8, [rbp + 32]",
+        "mov r9, [rbp + 40]",
+        "call r11",
+        "lea rsp, [rbp - 80]",
+        "mov [rbp - 24], rax",
+        "mov rcx, [rbp - 8]",
+        "mov rdx, [rbp - 32]",
+        "call {leave}",
+        "mov rax, [rbp - 24]",
+        "mov rsp, rbp",
+        "pop rbp",
+        "ret",
+        enter = sym enter,
+        leave = sym leave,
+        stack_bytes = const STACK_ARGUMENTS * 8,
+    )
+}
+
+/// The simulator's stack pointer is kept, the image's looked up (made at the first call), and what was there before is noted at
+/// `out`: target, then the image pointer to come back to. The old native pointer goes below them.
+unsafe extern "win64" fn enter(native: usize, out: *mut usize) -> usize {
+    BORDER.with(|border| {
+        let before = border.image.replace(0);
+        let old_native = border.native.replace(native);
+        // SAFETY: `out` is `call`'s frame: two words there are its own.
+        unsafe { out.write(border.target.get()) };
+        // SAFETY: as above.
+        unsafe { out.add(1).write(before) };
+        // SAFETY: the word two below is `call`'s too.
+        unsafe { out.sub(2).write(old_native) };
+        if before != 0 {
+            return before & !15;
+        }
+        // SAFETY: only this thread reaches it, and nobody holds a reference into it.
+        let stack = unsafe { &mut *border.stack.get() };
+        stack.get_or_insert_with(Mapping::new).top()
+    })
+}
+
+/// Back from the image.
+extern "win64" fn leave(image: usize, native: usize) {
+    BORDER.with(|border| {
+        border.image.set(image);
+        border.native.set(native);
+    });
+}
+
+/// An import of an image.
+#[derive(Debug)]
+#[repr(C)]
+pub struct Import {
+    target: usize,
+    hook: extern "win64" fn(&Import),
+    /// What it is called, for whoever hears of calls.
+    pub name: String,
+    /// A number for the hook.
+    pub number: usize,
+}
+
+/// A few bytes of code that an import is bound to. The code is executable and never changes.
+#[derive(Debug)]
+pub struct Gate {
+    code: *mut libc::c_void,
+    import: Box<Import>,
+}
+
+// SAFETY: code and record are only read once made.
+unsafe impl Send for Gate {}
+// SAFETY: as above.
+unsafe impl Sync for Gate {}
+
+impl Gate {
+    /// A gate to `target`; `hook` runs before every call, on the simulator's stack.
+    pub fn new(name: String, number: usize, target: usize, hook: extern "win64" fn(&Import)) -> Self {
+        let import = Box::new(Import { target, hook, name, number });
+        // mov r11, import; mov rax, gate; jmp rax
+        let mut code = vec![0x49, 0xbb];
+        code.extend((&raw const *import).addr().to_le_bytes());
+        code.extend([0x48, 0xb8]);
+        code.extend((gate as *const () as usize).to_le_bytes());
+        code.extend([0xff, 0xe0]);
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: a fresh anonymous mapping at an address of the system's choice.
+        let page = unsafe { libc::mmap(ptr::null_mut(), PAGE, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0) };
+        assert!(page != libc::MAP_FAILED, "no memory for a gate");
+        // SAFETY: a page, and the code is shorter.
+        unsafe { ptr::copy_nonoverlapping(code.as_ptr(), page.cast(), code.len()) };
+        // SAFETY: the page above.
+        let sealed = unsafe { libc::mprotect(page, PAGE, libc::PROT_READ | libc::PROT_EXEC) };
+        assert_eq!(sealed, 0, "a gate that can run");
+        Self { code: page, import }
+    }
+
+    /// Where the image calls.
+    pub fn address(&self) -> usize {
+        self.code.addr()
+    }
+
+    /// What it leads to.
+    pub fn import(&self) -> &Import {
+        &self.import
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        // SAFETY: mapped in `new`; the image that called it is gone.
+        let _ = unsafe { libc::munmap(self.code, PAGE) };
+    }
+}
+
+/// The way out of the image: R11 is the import. On the image stack: the return address, home space, stack arguments.
+#[unsafe(naked)]
+unsafe extern "win64" fn gate() {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        "mov [rbp + 16], rcx",
+        "mov [rbp + 24], rdx",
+        "mov [rbp + 32], r8",
+        "mov [rbp + 40], r9",
+        "sub rsp, 48",
+        "mov [rbp - 8], r11",
+        "mov rcx, rsp",
+        "call {out}",                    // rax: the simulator's stack pointer
+        "mov r11, [rbp - 8]",
+        "mov rsp, rax",
+        "and rsp, -16",
+        "sub rsp, 32 + {stack_bytes}",
+        "mov rcx, r11",
+        "call [r11 + 8]",                // the hook
+        "mov r11, [rbp - 8]",
+        "xor r10d, r10d",
+        "2:",
+        "mov rax, [rbp + 48 + r10]",
+        "mov [rsp + 32 + r10], rax",
+        "add r10, 8",
+        "cmp r10, {stack_bytes}",
+        "jne 2b",
+        "mov rcx, [rbp + 16]",
+        "mov rdx, [rbp + 24]",
+        "mov r8, [rbp + 32]",
+        "mov r9, [rbp + 40]",
+        "call [r11]",
+        "mov rsp, rbp",
+        "sub rsp, 48",
+        "mov [rbp - 8], rax",
+        "call {back}",
+        "mov rax, [rbp - 8]",
+        "mov rsp, rbp",
+        "pop rbp",
+        "ret",
+        out = sym out,
+        back = sym back,
+        stack_bytes = const STACK_ARGUMENTS * 8,
+    )
+}
+
+/// Leaves the image: its stack pointer is kept, and the simulator's is the answer.
+extern "win64" fn out(image: usize) -> usize {
+    BORDER.with(|border| {
+        border.image.set(image);
+        border.lowest.set(border.lowest.get().min(image));
+        let native = border.native.get();
+        assert!(native != 0, "an import was called by code that was not entered by call_image");
+        native
+    })
+}
+
+/// Into the image again.
+extern "win64" fn back() {
+    BORDER.with(|border| border.image.set(0));
+}
+
+/// How many bytes of its stack the image has used on this thread, as far as its calls of imports show.
+pub fn deepest() -> usize {
+    BORDER.with(|border| {
+        // SAFETY: only this thread reaches it, and nobody holds a reference into it.
+        let stack = unsafe { &*border.stack.get() };
+        stack.as_ref().map_or(0, |stack| stack.top().saturating_sub(border.lowest.get()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    static CALLS: AtomicUsize = AtomicUsize::new(0);
+
+    extern "win64" fn heard(import: &Import) {
+        CALLS.fetch_add(import.number, Ordering::SeqCst);
+    }
+
+    type Six = unsafe extern "win64" fn(u64, u64, u64, u64, u64, u64) -> u64;
+
+    /// What the simulator offers: it weighs its arguments, and calls the image again when the first is not 0.
+    unsafe extern "win64" fn offered(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> u64 {
+        assert!(inside_image());
+        if a > 1 {
+            let image: Six = image;
+            // SAFETY: `image` may be called with any numbers.
+            return unsafe { call_image!(image, a - 1, b, c, d, e, f) };
+        }
+        a + 10 * b + 100 * c + 1000 * d + 10_000 * e + 100_000 * f
+    }
+
+    thread_local! {
+        static GATE: Cell<usize> = const { Cell::new(0) };
+        static SEEN: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Image code, as far as the border can tell.
+    unsafe extern "win64" fn image(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> u64 {
+        let here = 0_u8;
+        SEEN.set((&raw const here).addr());
+        // SAFETY: the gate leads to a function of this type.
+        let import: Six = unsafe { std::mem::transmute(GATE.get()) };
+        // SAFETY: it takes any numbers.
+        unsafe { import(a, b, c, d, e, f) }
+    }
+
+    /// W-44
+    #[test]
+    fn image_code_runs_on_its_own_stack_and_imports_on_ours_with_all_arguments() {
+        let target: Six = offered;
+        let gate = Gate::new("Offered".into(), 1, target as usize, heard);
+        GATE.set(gate.address());
+        let function: Six = image;
+        for depth in 1..=5 {
+            // SAFETY: `image` takes any numbers.
+            let answer = unsafe { call_image!(function, depth, 2, 3, 4, 5, 6) };
+            assert_eq!(answer, 654_321);
+            assert!(!inside_image());
+        }
+        let here = 0_u8;
+        assert!((&raw const here).addr().abs_diff(SEEN.get()) > STACK, "the image ran on our stack");
+        assert_eq!(CALLS.load(Ordering::SeqCst), 1 + 2 + 3 + 4 + 5);
+        assert!((1..STACK).contains(&deepest()));
+        assert_eq!(gate.import().name, "Offered");
+    }
+}
