@@ -9,7 +9,7 @@
 //! Arguments are passed as they are: four in registers, up to [`STACK_ARGUMENTS`] on the stack. Floating point arguments are not.
 
 use std::arch::naked_asm;
-use std::cell::{Cell, UnsafeCell};
+use std::cell::{Cell, OnceCell};
 use std::ptr;
 
 /// The size of a kernel stack on x64.
@@ -29,8 +29,15 @@ struct Border {
     image: Cell<usize>,
     /// The simulator's stack pointer while the image runs; 0 while it does not.
     native: Cell<usize>,
-    stack: UnsafeCell<Option<Mapping>>,
+    stack: OnceCell<Mapping>,
     lowest: Cell<usize>,
+}
+
+impl Border {
+    /// The top of this thread's image stack, made at the first call.
+    fn top(&self) -> usize {
+        self.stack.get_or_init(Mapping::new).top()
+    }
 }
 
 /// Memory of an image stack, its guard page first.
@@ -66,7 +73,7 @@ thread_local! {
             target: Cell::new(0),
             image: Cell::new(0),
             native: Cell::new(0),
-            stack: UnsafeCell::new(None),
+            stack: OnceCell::new(),
             lowest: Cell::new(usize::MAX),
         }
     };
@@ -157,18 +164,16 @@ unsafe extern "win64" fn enter(native: usize, out: *mut usize) -> usize {
     BORDER.with(|border| {
         let before = border.image.replace(0);
         let old_native = border.native.replace(native);
-        // SAFETY: `out` is `call`'s frame: two words there are its own.
-        unsafe { out.write(border.target.get()) };
-        // SAFETY: as above.
-        unsafe { out.add(1).write(before) };
-        // SAFETY: the word two below is `call`'s too.
-        unsafe { out.sub(2).write(old_native) };
+        let words: [(*mut usize, usize); 3] =
+            [(out, border.target.get()), (out.wrapping_add(1), before), (out.wrapping_sub(2), old_native)];
+        for (place, word) in words {
+            // SAFETY: these words of `call`'s frame are its own.
+            unsafe { place.write(word) };
+        }
         if before != 0 {
             return before & !15;
         }
-        // SAFETY: only this thread reaches it, and nobody holds a reference into it.
-        let stack = unsafe { &mut *border.stack.get() };
-        stack.get_or_insert_with(Mapping::new).top()
+        border.top()
     })
 }
 
@@ -309,11 +314,7 @@ extern "win64" fn back() {
 
 /// How many bytes of its stack the image has used on this thread, as far as its calls of imports show.
 pub fn deepest() -> usize {
-    BORDER.with(|border| {
-        // SAFETY: only this thread reaches it, and nobody holds a reference into it.
-        let stack = unsafe { &*border.stack.get() };
-        stack.as_ref().map_or(0, |stack| stack.top().saturating_sub(border.lowest.get()))
-    })
+    BORDER.with(|border| if border.lowest.get() == usize::MAX { 0 } else { border.top() - border.lowest.get() })
 }
 
 #[cfg(test)]
@@ -330,6 +331,7 @@ mod tests {
     type Six = unsafe extern "win64" fn(u64, u64, u64, u64, u64, u64) -> u64;
 
     /// What the simulator offers: it weighs its arguments, and calls the image again when the first is not 0.
+    #[expect(clippy::many_single_char_names, reason = "six arguments, to be told apart by place")]
     unsafe extern "win64" fn offered(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> u64 {
         assert!(inside_image());
         if a > 1 {
@@ -346,6 +348,7 @@ mod tests {
     }
 
     /// Image code, as far as the border can tell.
+    #[expect(clippy::many_single_char_names, reason = "six arguments, to be told apart by place")]
     unsafe extern "win64" fn image(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> u64 {
         let here = 0_u8;
         SEEN.set((&raw const here).addr());
