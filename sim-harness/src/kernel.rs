@@ -3,5 +3,6 @@
 
 pub mod export;
 pub mod irql;
+pub mod loader;
 pub mod stack;
 pub mod wdk;

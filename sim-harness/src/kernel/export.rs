@@ -52,6 +52,17 @@ impl ExportTable {
         self.0.iter().find(|export| export.library.eq_ignore_ascii_case(library) && export.name == name)
     }
 
+    /// The same with its place in the table, by which gates call it.
+    pub fn place(&self, library: &str, name: &str) -> Option<(usize, &Export)> {
+        let mut all = self.0.iter().enumerate();
+        all.find(|(_, export)| export.library.eq_ignore_ascii_case(library) && export.name == name)
+    }
+
+    /// The function at a place.
+    pub fn at(&self, place: usize) -> Option<&Export> {
+        self.0.get(place)
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Export> {
         self.0.iter()
