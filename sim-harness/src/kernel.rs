@@ -4,5 +4,7 @@
 pub mod export;
 pub mod irql;
 pub mod loader;
+pub mod sched;
 pub mod stack;
+pub mod verifier;
 pub mod wdk;
