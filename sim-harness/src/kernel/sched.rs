@@ -105,7 +105,7 @@ impl Scheduler {
         what: &str,
         deadline: Option<u64>,
         now: impl Fn() -> u64,
-        over: impl Fn() -> bool + Send + 'static,
+        over: impl Fn() -> bool + Send + Sync + 'static,
         idle: impl Fn() -> bool,
     ) -> Woken {
         let me = SELF.with_borrow(|own| own.as_ref().filter(|(sched, _)| Arc::ptr_eq(sched, self)).map(|own| own.1));
