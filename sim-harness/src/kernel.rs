@@ -1,10 +1,28 @@
 //! The simulated Windows kernel: loads a driver image, binds its imports to implementations of its own, and uses it as Windows
 //! would, at Driver Verifier's strictest (DESIGN D7).
+//!
+//! * `machine`: one simulated machine: its memory, threads, deferred work, loaded images, and what it holds against them.
+//! * `stack`, `loader`, `export`: the border to image code, how an image comes in, what it may call.
+//! * `sched`, `irql`: kernel threads, one at a time; the level of a processor.
+//! * `verifier`: the list of broken rules.
+//! * `nt`: ntoskrnl. `wdk`: its types and prototypes, as the image has them.
+
+#![expect(
+    clippy::not_unsafe_ptr_arg_deref,
+    clippy::cast_ptr_alignment,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "a kernel is given addresses by drivers and answers with addresses: each use says on which page's promise it rests"
+)]
 
 pub mod export;
 pub mod irql;
 pub mod loader;
+pub mod machine;
+pub mod nt;
 pub mod sched;
 pub mod stack;
 pub mod verifier;
 pub mod wdk;
+
+pub use machine::Machine;

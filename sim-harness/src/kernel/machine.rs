@@ -1,0 +1,197 @@
+//! One simulated machine. Imports find theirs in a thread-local ([`Machine::current`]); nothing is global.
+
+use super::export::ExportTable;
+use super::irql::{self, Irql};
+use super::loader::{Image, LoadError};
+use super::nt::Nt;
+use super::sched::{Scheduler, Woken};
+use super::stack::Import;
+use super::verifier::{self, Verifier};
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+thread_local! {
+    static CURRENT: RefCell<Option<Arc<Machine>>> = const { RefCell::new(None) };
+}
+
+/// See the module's text.
+pub struct Machine {
+    /// What people call it.
+    pub name: String,
+    clock: Arc<AtomicU64>,
+    /// What it holds against drivers.
+    pub verifier: Verifier,
+    /// Its kernel threads.
+    pub sched: Arc<Scheduler>,
+    /// ntoskrnl.
+    pub nt: Nt,
+    exports: RwLock<ExportTable>,
+    log: Mutex<Vec<String>>,
+}
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Machine").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Machine {
+    /// A machine on this clock (virtual nanoseconds); its chances come from `seed`.
+    pub fn new(name: &str, clock: Arc<AtomicU64>, seed: u64) -> Arc<Self> {
+        let mut exports = ExportTable::default();
+        exports.add(super::nt::exports());
+        Arc::new(Self {
+            name: name.to_owned(),
+            clock,
+            verifier: Verifier::default(),
+            sched: Arc::default(),
+            nt: Nt::new(seed),
+            exports: RwLock::new(exports),
+            log: Mutex::default(),
+        })
+    }
+
+    /// The machine this thread is a processor of.
+    ///
+    /// # Panics
+    /// When it is none: an import was called outside [`Machine::enter`].
+    pub fn current() -> Arc<Self> {
+        CURRENT.with_borrow(|current| current.clone().expect("this thread is a processor of a machine"))
+    }
+
+    /// Runs `f` with this thread as a processor of this machine.
+    pub fn enter<R>(self: &Arc<Self>, f: impl FnOnce() -> R) -> R {
+        let before = CURRENT.replace(Some(self.clone()));
+        let result = f();
+        CURRENT.set(before);
+        result
+    }
+
+    /// Virtual nanoseconds.
+    pub fn now(&self) -> u64 {
+        self.clock.load(Ordering::SeqCst)
+    }
+
+    /// Notes a broken rule.
+    pub fn violation(&self, rule: &'static str, text: impl Into<String>) {
+        self.verifier.note(rule, self.now(), text.into());
+    }
+
+    /// A line of the machine's log: debug prints, event-log entries, what the kernel wants known.
+    pub fn log(&self, line: impl Into<String>) {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).push(line.into());
+    }
+
+    /// The log so far.
+    pub fn log_lines(&self) -> Vec<String> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Adds functions that images may import.
+    pub fn offer(&self, exports: impl IntoIterator<Item = super::export::Export>) {
+        self.exports.write().unwrap_or_else(PoisonError::into_inner).add(exports);
+    }
+
+    /// Loads an image; nothing of it runs yet.
+    pub fn load(&self, bytes: &[u8]) -> Result<Image, LoadError> {
+        let exports = self.exports.read().unwrap_or_else(PoisonError::into_inner);
+        Image::load(bytes, &exports, on_import, self.nt.random_u64())
+    }
+
+    /// Runs a callback of a driver at an IRQL. A callback that comes back at another is a violation.
+    pub fn callback<R>(self: &Arc<Self>, what: &str, irql: Irql, f: impl FnOnce() -> R) -> R {
+        let call = verifier::set_call("");
+        let (result, left) = self.enter(|| irql::at(irql, f));
+        if left != irql {
+            self.violation("irql", format!("{what} was called at {irql} and returned at {left}"));
+        }
+        verifier::set_call(call);
+        result
+    }
+
+    /// Makes a kernel thread at PASSIVE_LEVEL.
+    pub fn thread(self: &Arc<Self>, name: &str, body: impl FnOnce() + Send + 'static) {
+        let machine = self.clone();
+        let what = name.to_owned();
+        self.sched.spawn(name, move || {
+            machine.enter(|| {
+                body();
+                let left = irql::set(Irql::Passive);
+                if left != Irql::Passive {
+                    machine.violation("irql", format!("thread {what} ended at {left}"));
+                }
+            });
+        });
+    }
+
+    /// Waits, on a kernel thread or on the world's own, until `over`. A wait above APC_LEVEL, or one that nothing can end, is a
+    /// violation.
+    pub fn wait(
+        self: &Arc<Self>,
+        what: &str,
+        timeout: Option<u64>,
+        over: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Woken {
+        if irql::current() > Irql::Apc && timeout != Some(0) {
+            self.violation("irql", format!("a wait for {what} at {}", irql::current()));
+        }
+        let deadline = timeout.map(|timeout| self.now().saturating_add(timeout));
+        let call = verifier::call();
+        let level = irql::set(Irql::Passive);
+        let woken = self.sched.wait(what, deadline, || self.now(), over, || self.run_deferred());
+        irql::set(level);
+        verifier::set_call(call);
+        if woken == Woken::Never {
+            self.violation("deadlock", format!("nothing will end the wait for {what}"));
+        }
+        woken
+    }
+
+    /// Runs deferred procedure calls that are queued, and kernel threads that can go on, until there are none.
+    pub fn settle(self: &Arc<Self>) {
+        self.enter(|| while self.run_deferred() || self.sched.run_ready(|| self.now()) {});
+    }
+
+    /// Runs what is due: timers, then everything that follows from them.
+    pub fn run_due(self: &Arc<Self>) {
+        self.enter(|| self.nt.run_timers(self));
+        self.settle();
+    }
+
+    /// When [`Machine::run_due`] has something to do, in virtual nanoseconds.
+    pub fn next_due(&self) -> Option<u64> {
+        let wait = self.sched.next_deadline();
+        self.nt.next_timer().into_iter().chain(wait).min()
+    }
+
+    fn run_deferred(self: &Arc<Self>) -> bool {
+        self.nt.run_dpcs(self)
+    }
+
+    /// Looks at what a driver that is gone left behind: blocks, mappings, timers, work items, threads. Each is a violation;
+    /// gives their number.
+    pub fn check_leaks(&self) -> usize {
+        let leaks = self.nt.leaks();
+        let threads = self.sched.waits();
+        for leak in &leaks {
+            self.violation("leak", leak.clone());
+        }
+        for wait in &threads {
+            self.violation("leak", format!("a thread still waits for {wait}"));
+        }
+        leaks.len() + threads.len()
+    }
+}
+
+/// Hears of every call an image makes.
+extern "win64" fn on_import(import: &Import) {
+    let machine = Machine::current();
+    let found = machine.exports.read().unwrap_or_else(PoisonError::into_inner).at(import.number).copied();
+    let Some(export) = found else { return };
+    verifier::set_call(export.name);
+    let irql = irql::current();
+    if irql > export.max_irql {
+        machine.violation("irql", format!("{} is for {} and below, called at {irql}", export.name, export.max_irql));
+    }
+}

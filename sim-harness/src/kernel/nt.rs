@@ -1,0 +1,96 @@
+//! ntoskrnl.exe: pool, IRQL and spin locks, events and waits, DPCs, timers, work items, MDLs, time, strings, the end.
+//!
+//! Each function is what its page in the driver documentation says; what the page forbids is a violation.
+
+pub mod deferred;
+pub mod events;
+pub mod locks;
+pub mod mdl;
+pub mod memory;
+pub mod pool;
+pub mod runtime;
+pub mod timers;
+
+use super::Machine;
+use super::export::Export;
+use crate::dice::Dice;
+use memory::PhysicalMemory;
+use pool::{Pool, tag_text};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A machine's physical memory, in bytes.
+const MEMORY: usize = 4 << 30;
+
+/// The state of ntoskrnl on one machine.
+#[derive(Debug)]
+pub struct Nt {
+    /// Physical memory.
+    pub memory: PhysicalMemory,
+    /// The pool.
+    pub pool: Pool,
+    deferred: deferred::Deferred,
+    timers: timers::Timers,
+    mdls: mdl::Mdls,
+    locks: locks::Locks,
+    dice: Mutex<Dice>,
+}
+
+impl Nt {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            memory: PhysicalMemory::new(MEMORY),
+            pool: Pool::default(),
+            deferred: deferred::Deferred::default(),
+            timers: timers::Timers::default(),
+            mdls: mdl::Mdls::default(),
+            locks: locks::Locks::default(),
+            dice: Mutex::new(Dice::new(seed, 0x6e74)),
+        }
+    }
+
+    /// A number by chance.
+    pub fn random_u64(&self) -> u64 {
+        let mut bytes = [0; 8];
+        self.dice.lock().unwrap_or_else(PoisonError::into_inner).fill(&mut bytes);
+        u64::from_ne_bytes(bytes)
+    }
+
+    pub(super) fn run_timers(&self, machine: &Arc<Machine>) {
+        self.timers.run(machine);
+    }
+
+    pub(super) fn next_timer(&self) -> Option<u64> {
+        self.timers.next()
+    }
+
+    pub(super) fn run_dpcs(&self, machine: &Arc<Machine>) -> bool {
+        self.deferred.run(machine)
+    }
+
+    /// What is left of a driver that has unloaded.
+    pub fn leaks(&self) -> Vec<String> {
+        let block = |(at, block): (usize, pool::Block)| {
+            format!("{} bytes of pool with the tag '{}' at {at:#x}", block.bytes, tag_text(block.tag))
+        };
+        let mut leaks: Vec<_> = self.pool.live().into_iter().map(block).collect();
+        leaks.extend(self.timers.leaks());
+        leaks.extend(self.deferred.leaks());
+        leaks.extend(self.mdls.leaks());
+        if self.memory.mappings() > 0 {
+            leaks.push(format!("{} mappings of locked pages", self.memory.mappings()));
+        }
+        leaks
+    }
+}
+
+/// Everything an image may import from ntoskrnl.exe.
+pub fn exports() -> Vec<Export> {
+    let mut all = Vec::new();
+    all.extend(runtime::exports());
+    all.extend(locks::exports());
+    all.extend(events::exports());
+    all.extend(deferred::exports());
+    all.extend(timers::exports());
+    all.extend(mdl::exports());
+    all
+}

@@ -1,0 +1,227 @@
+//! Deferred procedure calls and work items.
+
+use crate::exports;
+use crate::kernel::Machine;
+use crate::kernel::export::Export;
+use crate::kernel::irql::Irql;
+use crate::kernel::wdk::{
+    BOOLEAN, KDPC_IMPORTANCE, PDEVICE_OBJECT, PIO_WORKITEM, PIO_WORKITEM_ROUTINE, PIO_WORKITEM_ROUTINE_EX,
+    PKDEFERRED_ROUTINE, PRKDPC, PVOID, WORK_QUEUE_TYPE,
+};
+use std::collections::{BTreeMap, VecDeque};
+use std::ptr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The type of a DPC object, in its first byte.
+const DPC_OBJECT: u32 = 19;
+
+#[derive(Debug, Default)]
+struct Queues {
+    dpcs: VecDeque<usize>,
+    items: BTreeMap<usize, Item>,
+    next_item: usize,
+}
+
+/// A work item.
+#[derive(Clone, Copy, Debug)]
+struct Item {
+    object: usize,
+    queued: bool,
+}
+
+/// Queued DPCs and the work items there are.
+#[derive(Debug, Default)]
+pub struct Deferred(Mutex<Queues>);
+
+impl Deferred {
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs the DPCs that are queued now, in order; says whether there was one.
+    pub(super) fn run(&self, machine: &Arc<Machine>) -> bool {
+        let mut any = false;
+        for _ in 0..10_000 {
+            let Some(dpc) = self.queues().dpcs.pop_front() else { return any };
+            any = true;
+            run_dpc(machine, ptr::with_exposed_provenance_mut(dpc));
+        }
+        machine.violation("W-25", "ten thousand DPCs in a row: they queue each other");
+        any
+    }
+
+    pub(super) fn leaks(&self) -> Vec<String> {
+        let queues = self.queues();
+        let items = queues.items.keys().map(|item| format!("work item {item:#x}"));
+        items.chain(queues.dpcs.iter().map(|dpc| format!("a queued DPC {dpc:#x}"))).collect()
+    }
+}
+
+fn run_dpc(machine: &Arc<Machine>, dpc: PRKDPC) {
+    // SAFETY: the page of KeInsertQueueDpc: the object stays until its routine runs, or it is removed.
+    let taken = unsafe { dpc.read() };
+    // SAFETY: as above.
+    unsafe { (*dpc).DpcData = ptr::null_mut() };
+    let Some(routine) = taken.DeferredRoutine else { return };
+    machine.callback("a DPC routine", Irql::Dispatch, || {
+        // SAFETY: the routine's contract: its own DPC and the arguments it was queued with.
+        unsafe {
+            crate::call_image!(routine, dpc, taken.DeferredContext, taken.SystemArgument1, taken.SystemArgument2);
+        }
+    });
+}
+
+/// What a work item runs.
+enum Routine {
+    Plain(PIO_WORKITEM_ROUTINE),
+    Extended(PIO_WORKITEM_ROUTINE_EX),
+}
+
+fn queue(item: PIO_WORKITEM, routine: Routine, context: PVOID) {
+    let machine = Machine::current();
+    let handle = item.addr();
+    let object = {
+        let mut queues = machine.nt.deferred.queues();
+        let Some(entry) = queues.items.get_mut(&handle) else {
+            drop(queues);
+            machine.violation("work item", format!("work item {handle:#x} is none"));
+            return;
+        };
+        if entry.queued {
+            drop(queues);
+            machine.violation("work item", format!("work item {handle:#x} is queued while it is queued"));
+            return;
+        }
+        entry.queued = true;
+        entry.object
+    };
+    let context = context.expose_provenance();
+    let owner = machine.clone();
+    machine.thread("a work item", move || {
+        // From here on it may be queued again, or freed by its own routine.
+        if let Some(entry) = owner.nt.deferred.queues().items.get_mut(&handle) {
+            entry.queued = false;
+        }
+        let (object, context) = (ptr::with_exposed_provenance_mut(object), ptr::with_exposed_provenance_mut(context));
+        match routine {
+            Routine::Plain(Some(routine)) => {
+                // SAFETY: the routine's contract: the device it was allocated for and its context.
+                unsafe { crate::call_image!(routine, object, context) }
+            }
+            Routine::Extended(Some(routine)) => {
+                let object: PDEVICE_OBJECT = object;
+                let item: PIO_WORKITEM = ptr::without_provenance_mut(handle);
+                // SAFETY: as above, and the item itself.
+                unsafe { crate::call_image!(routine, object.cast(), context, item) }
+            }
+            _ => owner.violation("work item", "a work item without a routine"),
+        }
+    });
+}
+
+ndk_types::abi! {
+    unsafe extern "C" fn ke_initialize_dpc(dpc: PRKDPC, routine: PKDEFERRED_ROUTINE, context: PVOID) {
+        let new = crate::kernel::wdk::KDPC {
+            __bindgen_anon_1: DPC_OBJECT,
+            DpcListEntry: ptr::null_mut(),
+            ProcessorHistory: 0,
+            DeferredRoutine: routine,
+            DeferredContext: context,
+            SystemArgument1: ptr::null_mut(),
+            SystemArgument2: ptr::null_mut(),
+            DpcData: ptr::null_mut(),
+        };
+        // SAFETY: the page: storage for a DPC object.
+        unsafe { dpc.write(new) };
+    }
+
+    unsafe extern "C" fn ke_insert_queue_dpc(dpc: PRKDPC, first: PVOID, second: PVOID) -> BOOLEAN {
+        let machine = Machine::current();
+        // SAFETY: the page: an initialized DPC object in resident memory.
+        let object = unsafe { &mut *dpc };
+        if object.__bindgen_anon_1 & 0xff != DPC_OBJECT {
+            machine.violation("dpc", format!("DPC {:#x} was not initialized", dpc.addr()));
+            return 0;
+        }
+        let mut queues = machine.nt.deferred.queues();
+        let address = dpc.expose_provenance();
+        if queues.dpcs.contains(&address) {
+            return 0;
+        }
+        object.SystemArgument1 = first;
+        object.SystemArgument2 = second;
+        object.DpcData = dpc.cast();
+        queues.dpcs.push_back(address);
+        1
+    }
+
+    unsafe extern "C" fn ke_remove_queue_dpc(dpc: PRKDPC) -> BOOLEAN {
+        let machine = Machine::current();
+        let mut queues = machine.nt.deferred.queues();
+        let before = queues.dpcs.len();
+        queues.dpcs.retain(|&queued| queued != dpc.addr());
+        BOOLEAN::from(queues.dpcs.len() != before)
+    }
+
+    unsafe extern "C" fn ke_flush_queued_dpcs() {
+        let machine = Machine::current();
+        machine.nt.deferred.run(&machine);
+    }
+
+    unsafe extern "C" fn ke_set_importance_dpc(_dpc: PRKDPC, _importance: KDPC_IMPORTANCE) {}
+
+    unsafe extern "C" fn io_allocate_work_item(device: PDEVICE_OBJECT) -> PIO_WORKITEM {
+        let machine = Machine::current();
+        if device.is_null() {
+            machine.violation("work item", "IoAllocateWorkItem without a device object");
+        }
+        let mut queues = machine.nt.deferred.queues();
+        queues.next_item += 16;
+        // No address of anything: whoever looks inside faults.
+        let handle = 0x10_0000 + queues.next_item;
+        queues.items.insert(handle, Item { object: device.expose_provenance(), queued: false });
+        ptr::without_provenance_mut(handle)
+    }
+
+    unsafe extern "C" fn io_queue_work_item(
+        item: PIO_WORKITEM,
+        routine: PIO_WORKITEM_ROUTINE,
+        _queue: WORK_QUEUE_TYPE,
+        context: PVOID,
+    ) {
+        queue(item, Routine::Plain(routine), context);
+    }
+
+    unsafe extern "C" fn io_queue_work_item_ex(
+        item: PIO_WORKITEM,
+        routine: PIO_WORKITEM_ROUTINE_EX,
+        _queue: WORK_QUEUE_TYPE,
+        context: PVOID,
+    ) {
+        queue(item, Routine::Extended(routine), context);
+    }
+
+    unsafe extern "C" fn io_free_work_item(item: PIO_WORKITEM) {
+        let machine = Machine::current();
+        let gone = machine.nt.deferred.queues().items.remove(&item.addr());
+        match gone {
+            None => machine.violation("work item", format!("work item {:#x} is freed and is none", item.addr())),
+            Some(Item { queued: true, .. }) => machine.violation("work item", "a queued work item is freed"),
+            Some(_) => (),
+        }
+    }
+}
+
+pub(super) fn exports() -> impl IntoIterator<Item = Export> {
+    exports! { "ntoskrnl.exe" in crate::kernel::wdk::ntddk;
+        KeInitializeDpc <= High = ke_initialize_dpc,
+        KeInsertQueueDpc <= High = ke_insert_queue_dpc,
+        KeRemoveQueueDpc <= High = ke_remove_queue_dpc,
+        KeFlushQueuedDpcs <= Passive = ke_flush_queued_dpcs,
+        KeSetImportanceDpc <= High = ke_set_importance_dpc,
+        IoAllocateWorkItem <= Dispatch = io_allocate_work_item,
+        IoQueueWorkItem <= Dispatch = io_queue_work_item,
+        IoQueueWorkItemEx <= Dispatch = io_queue_work_item_ex,
+        IoFreeWorkItem <= Dispatch = io_free_work_item,
+    }
+}

@@ -1,0 +1,188 @@
+//! MDLs: descriptions of pages, and mappings of them (W-10 to W-12).
+//!
+//! The array of page frame numbers lies behind the structure, as in the real thing. A mapping is another view of the same
+//! pages of the machine's memory file.
+
+use super::memory::PAGE;
+use crate::exports;
+use crate::kernel::Machine;
+use crate::kernel::export::Export;
+use crate::kernel::wdk::{
+    BOOLEAN, KPROCESSOR_MODE, MDL, MEMORY_CACHING_TYPE, PMDL, PVOID, ULONG, types::_MEMORY_CACHING_TYPE,
+};
+use ndk_types::{
+    MDL_IO_SPACE, MDL_MAPPED_TO_SYSTEM_VA, MDL_PAGES_LOCKED, MDL_PARTIAL, MDL_PARTIAL_HAS_BEEN_MAPPED,
+    MDL_SOURCE_IS_NONPAGED_POOL,
+};
+use std::collections::BTreeSet;
+use std::ptr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The tag of MDLs, as the real kernel has it.
+const TAG: u32 = u32::from_le_bytes(*b"Mdl ");
+const NO_WRITE: u32 = 0x8000_0000;
+
+/// MDLs that were allocated and not freed.
+#[derive(Debug, Default)]
+pub struct Mdls(Mutex<BTreeSet<usize>>);
+
+impl Mdls {
+    fn list(&self) -> MutexGuard<'_, BTreeSet<usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn leaks(&self) -> Vec<String> {
+        self.list().iter().map(|mdl| format!("MDL {mdl:#x}")).collect()
+    }
+}
+
+/// Pages that `bytes` bytes from `address` on touch.
+pub fn pages_spanned(address: usize, bytes: usize) -> usize {
+    (address % PAGE + bytes).div_ceil(PAGE)
+}
+
+/// The page frame numbers of an MDL.
+fn pfns(mdl: PMDL) -> Vec<u64> {
+    // SAFETY: the pages of the functions below: a valid MDL.
+    let head = unsafe { mdl.read() };
+    let count = pages_spanned(head.ByteOffset as usize, head.ByteCount as usize);
+    let array = mdl.wrapping_add(1).cast::<u64>();
+    // SAFETY: an MDL is followed by one number for each page it spans.
+    (0..count).map(|place| unsafe { array.wrapping_add(place).read() }).collect()
+}
+
+/// A new MDL for a range, its numbers not filled in; `None` without memory.
+pub fn allocate(machine: &Machine, address: usize, bytes: usize) -> Option<PMDL> {
+    let size = size_of::<MDL>() + 8 * pages_spanned(address, bytes);
+    let mdl = machine.nt.pool.allocate(&machine.nt.memory, size, TAG, true)?.cast::<MDL>();
+    let new = MDL {
+        Next: ptr::null_mut(),
+        Size: i16::try_from(size).unwrap_or(i16::MAX),
+        MdlFlags: 0,
+        Process: ptr::null_mut(),
+        MappedSystemVa: ptr::null_mut(),
+        StartVa: ptr::without_provenance_mut(address & !(PAGE - 1)),
+        ByteCount: bytes as u32,
+        ByteOffset: (address % PAGE) as u32,
+    };
+    // SAFETY: just allocated, with room for it.
+    unsafe { mdl.write(new) };
+    machine.nt.mdls.list().insert(mdl.addr());
+    Some(mdl)
+}
+
+/// Frees an MDL.
+pub fn free(machine: &Machine, mdl: PMDL) {
+    if !machine.nt.mdls.list().remove(&mdl.addr()) {
+        machine.violation("mdl", format!("MDL {:#x} is freed and is none", mdl.addr()));
+        return;
+    }
+    // SAFETY: an MDL of the list is alive.
+    let head = unsafe { mdl.read() };
+    if head.MdlFlags & MDL_PARTIAL_HAS_BEEN_MAPPED != 0 {
+        machine.nt.memory.unmap(head.MappedSystemVa.cast::<u8>().map_addr(|at| at & !(PAGE - 1)));
+    } else if head.MdlFlags & MDL_MAPPED_TO_SYSTEM_VA != 0 && head.MdlFlags & MDL_SOURCE_IS_NONPAGED_POOL == 0 {
+        machine.violation("mdl", format!("MDL {:#x} is freed while it is mapped", mdl.addr()));
+    }
+    let _ = machine.nt.pool.free(&machine.nt.memory, mdl.cast(), 0);
+}
+
+/// Describes memory of the machine: fills in the page numbers; false for memory that is none of the machine's.
+pub fn describe(machine: &Machine, mdl: PMDL, address: usize) -> bool {
+    // SAFETY: a valid MDL.
+    let head = unsafe { mdl.read() };
+    let count = pages_spanned(head.ByteOffset as usize, head.ByteCount as usize);
+    let array = mdl.wrapping_add(1).cast::<u64>();
+    (0..count).all(|place| {
+        let Some(pfn) = machine.nt.memory.pfn_of((address & !(PAGE - 1)) + place * PAGE) else { return false };
+        // SAFETY: an MDL is followed by one number for each page it spans.
+        unsafe { array.wrapping_add(place).write(pfn) };
+        true
+    })
+}
+
+ndk_types::abi! {
+    unsafe extern "C" fn io_allocate_mdl(
+        address: PVOID,
+        length: ULONG,
+        _secondary: BOOLEAN,
+        _quota: BOOLEAN,
+        _irp: PVOID,
+    ) -> PMDL {
+        allocate(&Machine::current(), address.addr(), length as usize).unwrap_or(ptr::null_mut())
+    }
+
+    unsafe extern "C" fn io_free_mdl(mdl: PMDL) {
+        free(&Machine::current(), mdl);
+    }
+
+    unsafe extern "C" fn mm_build_mdl_for_non_paged_pool(mdl: PMDL) {
+        let machine = Machine::current();
+        // SAFETY: the page: an MDL for memory of the nonpaged pool.
+        let head = unsafe { &mut *mdl };
+        let address = head.StartVa.addr() + head.ByteOffset as usize;
+        if !describe(&machine, mdl, address) {
+            machine.violation("mdl", format!("MmBuildMdlForNonPagedPool of {address:#x}, which is no pool"));
+            return;
+        }
+        head.MappedSystemVa = head.StartVa.map_addr(|start| start + head.ByteOffset as usize);
+        head.MdlFlags |= MDL_SOURCE_IS_NONPAGED_POOL;
+    }
+
+    unsafe extern "C" fn mm_map_locked_pages_specify_cache(
+        mdl: PMDL,
+        mode: KPROCESSOR_MODE,
+        cache: MEMORY_CACHING_TYPE,
+        _requested: PVOID,
+        bug_check_on_failure: ULONG,
+        priority: ULONG,
+    ) -> PVOID {
+        let machine = Machine::current();
+        // SAFETY: the page: an MDL of locked pages.
+        let head = unsafe { &mut *mdl };
+        if head.MdlFlags & (MDL_SOURCE_IS_NONPAGED_POOL | MDL_MAPPED_TO_SYSTEM_VA) != 0 {
+            machine.violation("W-11", "pages that have a system address are mapped again through the same MDL");
+        }
+        if head.MdlFlags & (MDL_PAGES_LOCKED | MDL_PARTIAL) == 0 {
+            machine.violation("W-11", "pages that are not locked are mapped");
+        }
+        if head.MdlFlags & MDL_IO_SPACE != 0 {
+            machine.violation("W-11", "device memory is mapped as cached memory");
+        }
+        if mode != 0 || cache != _MEMORY_CACHING_TYPE::MmCached || bug_check_on_failure != 0 {
+            machine.violation("W-11", "MmMapLockedPagesSpecifyCache wants KernelMode, MmCached, no bug check");
+        }
+        let Some(base) = machine.nt.memory.map(&pfns(mdl), priority & NO_WRITE == 0) else { return ptr::null_mut() };
+        let address = base.wrapping_add(head.ByteOffset as usize).cast();
+        head.MappedSystemVa = address;
+        head.MdlFlags |= MDL_MAPPED_TO_SYSTEM_VA;
+        if head.MdlFlags & MDL_PARTIAL != 0 {
+            head.MdlFlags |= MDL_PARTIAL_HAS_BEEN_MAPPED;
+        }
+        address
+    }
+
+    unsafe extern "C" fn mm_unmap_locked_pages(base: PVOID, mdl: PMDL) {
+        let machine = Machine::current();
+        // SAFETY: the page: the MDL that was mapped.
+        let head = unsafe { &mut *mdl };
+        if base != head.MappedSystemVa || head.MdlFlags & MDL_MAPPED_TO_SYSTEM_VA == 0 {
+            machine.violation("mdl", format!("MmUnmapLockedPages of {:#x}, which the MDL does not map", base.addr()));
+            return;
+        }
+        if !machine.nt.memory.unmap(base.cast::<u8>().map_addr(|at| at & !(PAGE - 1))) {
+            machine.violation("mdl", format!("MmUnmapLockedPages of {:#x}, which is no mapping", base.addr()));
+        }
+        head.MdlFlags &= !(MDL_MAPPED_TO_SYSTEM_VA | MDL_PARTIAL_HAS_BEEN_MAPPED);
+    }
+}
+
+pub(super) fn exports() -> impl IntoIterator<Item = Export> {
+    exports! { "ntoskrnl.exe" in crate::kernel::wdk::ntddk;
+        IoAllocateMdl <= Dispatch = io_allocate_mdl,
+        IoFreeMdl <= Dispatch = io_free_mdl,
+        MmBuildMdlForNonPagedPool <= Dispatch = mm_build_mdl_for_non_paged_pool,
+        MmMapLockedPagesSpecifyCache <= Dispatch = mm_map_locked_pages_specify_cache,
+        MmUnmapLockedPages <= Dispatch = mm_unmap_locked_pages,
+    }
+}

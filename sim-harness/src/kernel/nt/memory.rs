@@ -1,0 +1,200 @@
+//! Physical memory: pages of one memory file, so that a page can be mapped again at another address, as MDLs want it.
+//!
+//! The whole file is mapped once, writable: the system's own view. Page frame numbers count pages of the file from
+//! [`FIRST_PFN`]. Ranges are given out in whole pages with an unmapped page after each, so that running over the end faults.
+
+use std::collections::BTreeMap;
+use std::ptr;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Bytes of a page.
+pub const PAGE: usize = 4096;
+/// The page frame number of the first page.
+pub const FIRST_PFN: u64 = 0x10_0000;
+
+/// A machine's memory.
+#[derive(Debug)]
+pub struct PhysicalMemory {
+    file: i32,
+    view: *mut u8,
+    pages: usize,
+    free: Mutex<Free>,
+}
+
+#[derive(Debug)]
+struct Free {
+    /// First page and number of pages of every free run.
+    runs: BTreeMap<usize, usize>,
+    /// First page and number of pages of what is given out.
+    used: BTreeMap<usize, usize>,
+    /// Mappings made besides the view: address and bytes.
+    mappings: BTreeMap<usize, usize>,
+}
+
+// SAFETY: the view is memory that anybody may use as whoever owns the range allows; the rest is behind a lock.
+unsafe impl Send for PhysicalMemory {}
+// SAFETY: as above.
+unsafe impl Sync for PhysicalMemory {}
+
+impl PhysicalMemory {
+    /// Memory of so many bytes; pages are taken from the system when touched.
+    ///
+    /// # Panics
+    /// When the system has none.
+    pub fn new(bytes: usize) -> Self {
+        let pages = bytes.div_ceil(PAGE);
+        // SAFETY: a name that ends with zero.
+        let file = unsafe { libc::memfd_create(c"softndk-memory".as_ptr(), libc::MFD_CLOEXEC) };
+        assert!(file >= 0, "a memory file");
+        // SAFETY: the file is ours.
+        let sized = unsafe { libc::ftruncate(file, (pages * PAGE) as i64) };
+        assert_eq!(sized, 0, "a memory file of this size");
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_SHARED | libc::MAP_NORESERVE;
+        // SAFETY: a fresh mapping of our file at an address of the system's choice.
+        let view = unsafe { libc::mmap(ptr::null_mut(), pages * PAGE, protection, flags, file, 0) };
+        assert!(view != libc::MAP_FAILED, "a view of the memory file");
+        let free = Free { runs: BTreeMap::from([(0, pages)]), used: BTreeMap::new(), mappings: BTreeMap::new() };
+        Self { file, view: view.cast(), pages, free: Mutex::new(free) }
+    }
+
+    fn free(&self) -> MutexGuard<'_, Free> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A range of at least `bytes` bytes, page-aligned, zero, with a page after it that faults.
+    pub fn allocate(&self, bytes: usize) -> Option<*mut u8> {
+        let pages = bytes.div_ceil(PAGE).max(1);
+        let mut free = self.free();
+        let (&first, &length) = free.runs.iter().find(|&(_, &length)| length > pages)?;
+        free.runs.remove(&first);
+        if length > pages + 1 {
+            free.runs.insert(first + pages + 1, length - pages - 1);
+        }
+        free.used.insert(first, pages);
+        let at = self.view.wrapping_add(first * PAGE);
+        self.protect(first + pages, 1, libc::PROT_NONE);
+        // SAFETY: a range of the view that nobody else has.
+        unsafe { ptr::write_bytes(at, 0, pages * PAGE) };
+        Some(at)
+    }
+
+    /// Gives a range back; false when it was not given out.
+    pub fn release(&self, at: *mut u8) -> bool {
+        let Some(first) = self.page_of(at) else { return false };
+        let mut free = self.free();
+        let Some(pages) = free.used.remove(&first) else { return false };
+        self.protect(first + pages, 1, libc::PROT_READ | libc::PROT_WRITE);
+        let (mut start, mut length) = (first, pages + 1);
+        if let Some(after) = free.runs.remove(&(start + length)) {
+            length += after;
+        }
+        let before = free.runs.range(..start).next_back().map(|(&at, &run)| (at, run));
+        if let Some((at, run)) = before.filter(|(at, run)| at + run == start) {
+            start = at;
+            length += run;
+        }
+        free.runs.insert(start, length);
+        true
+    }
+
+    fn protect(&self, page: usize, pages: usize, protection: i32) {
+        let at = self.view.wrapping_add(page * PAGE).cast();
+        // SAFETY: pages of the view.
+        let done = unsafe { libc::mprotect(at, pages * PAGE, protection) };
+        assert_eq!(done, 0, "pages change their protection");
+    }
+
+    fn page_of(&self, at: *mut u8) -> Option<usize> {
+        let offset = at.addr().checked_sub(self.view.addr())?;
+        (offset < self.pages * PAGE && offset.is_multiple_of(PAGE)).then_some(offset / PAGE)
+    }
+
+    /// The page frame number of the page an address of the view is in.
+    pub fn pfn_of(&self, address: usize) -> Option<u64> {
+        let offset = address.checked_sub(self.view.addr())?;
+        (offset < self.pages * PAGE).then(|| FIRST_PFN + (offset / PAGE) as u64)
+    }
+
+    /// Maps pages by number, one after the other, at a new address. `None` for a number that is none, or without memory.
+    pub fn map(&self, pfns: &[u64], writable: bool) -> Option<*mut u8> {
+        let bytes = pfns.len() * PAGE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a fresh mapping at an address of the system's choice, with a page more that stays closed.
+        let base = unsafe { libc::mmap(ptr::null_mut(), bytes + PAGE, libc::PROT_NONE, flags, -1, 0) };
+        if base == libc::MAP_FAILED {
+            return None;
+        }
+        let base = base.cast::<u8>();
+        let protection = libc::PROT_READ | if writable { libc::PROT_WRITE } else { 0 };
+        for (place, pfn) in pfns.iter().enumerate() {
+            let page = pfn.checked_sub(FIRST_PFN).filter(|&page| page < self.pages as u64);
+            let mapped = page.is_some_and(|page| {
+                let (at, offset) = (base.wrapping_add(place * PAGE).cast(), (page as usize * PAGE) as i64);
+                let flags = libc::MAP_SHARED | libc::MAP_FIXED;
+                // SAFETY: a page of the range reserved above, and a page of our file.
+                unsafe { libc::mmap(at, PAGE, protection, flags, self.file, offset) != libc::MAP_FAILED }
+            });
+            if !mapped {
+                unmap_range(base, bytes);
+                return None;
+            }
+        }
+        self.free().mappings.insert(base.addr(), bytes);
+        Some(base)
+    }
+
+    /// Ends a mapping made by [`PhysicalMemory::map`]; false when there is none at this page.
+    pub fn unmap(&self, base: *mut u8) -> bool {
+        let bytes = self.free().mappings.remove(&base.addr());
+        if let Some(bytes) = bytes {
+            unmap_range(base, bytes);
+        }
+        bytes.is_some()
+    }
+
+    /// Mappings that are not ended.
+    pub fn mappings(&self) -> usize {
+        self.free().mappings.len()
+    }
+}
+
+fn unmap_range(base: *mut u8, bytes: usize) {
+    // SAFETY: mapped by `PhysicalMemory::map`, with its extra page.
+    let _ = unsafe { libc::munmap(base.cast(), bytes + PAGE) };
+}
+
+impl Drop for PhysicalMemory {
+    fn drop(&mut self) {
+        let mappings: Vec<_> = self.free().mappings.iter().map(|(&base, &bytes)| (base, bytes)).collect();
+        for (base, bytes) in mappings {
+            unmap_range(ptr::with_exposed_provenance_mut(base), bytes);
+        }
+        // SAFETY: mapped in `new`; whoever used it is gone.
+        let _ = unsafe { libc::munmap(self.view.cast(), self.pages * PAGE) };
+        // SAFETY: opened in `new`.
+        let _ = unsafe { libc::close(self.file) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_mapped_twice_is_the_same_page() {
+        let memory = PhysicalMemory::new(1 << 20);
+        let (first, second) = (memory.allocate(PAGE + 1).unwrap(), memory.allocate(1).unwrap());
+        let pfns = [memory.pfn_of(second.addr()).unwrap(), memory.pfn_of(first.addr() + PAGE).unwrap()];
+        let again = memory.map(&pfns, true).unwrap();
+        // SAFETY: the second page of the first range.
+        unsafe { first.wrapping_add(PAGE + 7).write(42) };
+        // SAFETY: mapped above.
+        assert_eq!(unsafe { again.wrapping_add(PAGE + 7).read() }, 42);
+        assert!(memory.unmap(again) && !memory.unmap(again));
+        assert!(memory.map(&[FIRST_PFN - 1], false).is_none());
+        assert!(memory.release(first) && !memory.release(first));
+        assert!(memory.release(second));
+        assert_eq!((memory.mappings(), memory.allocate((1 << 20) - PAGE).is_some()), (0, true));
+    }
+}
