@@ -18,6 +18,8 @@ pub const STATUS_BUFFER_ALL_ZEROS: NTSTATUS = 0x0000_0117_u32.cast_signed();
 pub const STATUS_EVENT_PENDING: NTSTATUS = 0x4000_0013_u32.cast_signed();
 /// See ntstatus.h.
 pub const STATUS_BUFFER_OVERFLOW: NTSTATUS = 0x8000_0005_u32.cast_signed();
+/// The device is busy: a warning, so not NT_SUCCESS.
+pub const STATUS_DEVICE_BUSY: NTSTATUS = 0x8000_0011_u32.cast_signed();
 /// See ntstatus.h.
 pub const STATUS_UNSUCCESSFUL: NTSTATUS = 0xc000_0001_u32.cast_signed();
 /// See ntstatus.h.

@@ -21,7 +21,7 @@ use core::ptr::NonNull;
 use ndk_types::{
     BOOLEAN, MDL, NDK_FN_CLOSE_COMPLETION, NDK_FN_CREATE_COMPLETION, NDK_FN_REQUEST_COMPLETION, NDK_LOGICAL_ADDRESS,
     NDK_MR, NDK_MR_DISPATCH, NDK_OBJECT_HEADER, NDK_PD, NTSTATUS, NdkObjectTypeMr, STATUS_ACCESS_VIOLATION,
-    STATUS_IMPLEMENTATION_LIMIT, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_DEVICE_REQUEST,
+    STATUS_DEVICE_BUSY, STATUS_IMPLEMENTATION_LIMIT, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_DEVICE_REQUEST,
     STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS,
 };
 use roce_engine::key::LKey;
@@ -30,9 +30,6 @@ use roce_engine::work::Operation;
 
 #[cfg(all(test, not(loom)))]
 mod tests;
-
-/// ntstatus.h: windows are bound to the region (OQ-32). A warning, so not NT_SUCCESS.
-pub(crate) const STATUS_DEVICE_BUSY: NTSTATUS = 0x8000_0011_u32.cast_signed();
 
 /// The kind of NDK_MR.
 pub struct Mr<P>(PhantomData<P>);
@@ -344,6 +341,7 @@ ndk_types::abi! {
             // The completion may have run already, and the consumer closed the MR: touch it no more.
             Deregistered::Pending => STATUS_PENDING,
             Deregistered::NotRegistered(_) => STATUS_INVALID_DEVICE_STATE,
+            // Windows are bound to the region (OQ-32): a warning, so not NT_SUCCESS.
             Deregistered::Bound(_) => STATUS_DEVICE_BUSY,
         }
     }

@@ -11,6 +11,8 @@ mod memory;
 mod posting;
 mod srq;
 
+pub use memory::{Mw, va_sge};
+
 use crate::memory::Buffer;
 use ndk_provider::platform::Platform;
 use ndk_provider::port::Port;
@@ -195,6 +197,8 @@ macro_rules! handle {
         }
     };
 }
+
+pub(crate) use handle;
 
 handle!(
     /// An NDK_CQ.

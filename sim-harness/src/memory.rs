@@ -86,15 +86,25 @@ impl Buffer {
 
     /// An MDL of the whole buffer, locked and mapped.
     pub fn mdl(&self) -> MDL {
+        self.mdl_of(0, self.length)
+    }
+
+    /// An MDL of a part of the buffer.
+    ///
+    /// # Panics
+    /// When the part is not in it.
+    pub fn mdl_of(&self, offset: usize, length: usize) -> MDL {
+        assert!(offset + length <= self.length);
+        let va = self.va + offset;
         MDL {
             Next: std::ptr::null_mut(),
             Size: const { size_of::<MDL>() as u16 }.cast_signed(),
             MdlFlags: MDL_PAGES_LOCKED | MDL_MAPPED_TO_SYSTEM_VA,
             Process: std::ptr::null_mut(),
-            MappedSystemVa: self.start().cast(),
-            StartVa: std::ptr::without_provenance_mut(self.va & !4095),
-            ByteCount: self.length as u32,
-            ByteOffset: (self.va & 4095) as u32,
+            MappedSystemVa: self.start().wrapping_add(offset).cast(),
+            StartVa: std::ptr::without_provenance_mut(va & !4095),
+            ByteCount: length as u32,
+            ByteOffset: (va & 4095) as u32,
         }
     }
 }
