@@ -110,7 +110,9 @@ fn more_mappings_than_there_is_room_for_are_refused_inline(bed: &mut dyn Bed) {
     let mut mdl = buffer.mdl();
     let refused = host.adapter.build_lam_in(&raw mut mdl, 100, 4096);
     assert_eq!(refused.status, STATUS_INSUFFICIENT_RESOURCES);
-    built.into_iter().for_each(|lam| host.adapter.release_lam(lam));
+    for lam in built {
+        host.adapter.release_lam(lam);
+    }
     host.adapter.release_lam(host.adapter.build_lam(&buffer).unwrap());
     host.close(bed);
 }

@@ -165,13 +165,13 @@ fn a_fenced_request_waits_for_the_reads_before_it(bed: &mut dyn Bed) {
     let pair = Pair::new(bed);
     let region = open_region(&pair.server);
     let (va, token) = (pair.server.buffer.va(), region.remote_token());
-    pair.server.buffer.write(0, &[5; 32_000]);
+    pair.server.buffer.write(0, &vec!vec![5; 32_000]);
     // The write sends what the read brought: without the fence it would send what was there before.
     let sgl = [pair.client.sge(0, 32_000)];
     pair.client.qp.read(1, &sgl, va, token, 0).unwrap();
     pair.client.qp.write(2, &sgl, va + 32_000, token, NDK_OP_FLAG_READ_FENCE).unwrap();
     assert_eq!(statuses(&results(bed, &pair.client, 20)), [(1, 0), (2, 0)]);
-    assert_eq!(pair.server.buffer.read(32_000, 32_000), [5; 32_000]);
+    assert_eq!(pair.server.buffer.read(32_000, 32_000), vec![5; 32_000]);
     // A fence without reads costs nothing and keeps the order.
     for number in 3..7 {
         pair.client.qp.write(number, &sgl[..1], va, token, NDK_OP_FLAG_READ_FENCE).unwrap();
