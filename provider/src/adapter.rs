@@ -34,6 +34,13 @@ pub struct AdapterState<P: Platform> {
     closed: Closed<P>,
 }
 
+impl<P: Platform> Drop for AdapterState<P> {
+    fn drop(&mut self) {
+        let _raised = self.port.platform.raise();
+        self.port.opened.leave();
+    }
+}
+
 /// Sets the closer's signal when the instance is gone. The signal is the port's own, one per open, because the closer's
 /// stack may be gone before `set` returns.
 struct Closed<P: Platform>(Shared<P::Signal>);
@@ -48,10 +55,11 @@ impl<P: Platform> Port<P> {
     /// Opens an instance: ADP-01 to ADP-06. PASSIVE_LEVEL.
     pub fn open_adapter(this: &Shared<Self>, requested: NDK_VERSION) -> Result<*mut NDK_ADAPTER, NDIS_STATUS> {
         let version = limits::negotiate(requested).ok_or(NDIS_STATUS_BAD_VERSION)?;
-        if !this.is_enabled() {
+        let signal = this.platform.signal().and_then(Shared::try_new).ok_or(NDIS_STATUS_RESOURCES)?;
+        // ADP-09: counted or refused, in one step; the state gives the count back, also when there is no object.
+        if !this.opened.enter() {
             return Err(NDIS_STATUS_ADAPTER_NOT_READY);
         }
-        let signal = this.platform.signal().and_then(Shared::try_new).ok_or(NDIS_STATUS_RESOURCES)?;
         let abi =
             NDK_ADAPTER { Header: object::header(version, NdkObjectTypeAdapter), Dispatch: Adapter::<P>::DISPATCH };
         let state = AdapterState { port: this.clone(), version, closed: Closed(signal) };

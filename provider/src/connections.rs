@@ -283,6 +283,11 @@ impl<P: Platform> Table<P> {
         self.owners.iter().find(|(owned, _)| *owned == id).map(|(_, owner)| owner.clone())
     }
 
+    /// The connections that stand, as (local, remote).
+    pub(crate) fn established(&self) -> impl Iterator<Item = (SocketAddr, SocketAddr)> {
+        self.owners.iter().filter_map(|(_, owner)| owner.established())
+    }
+
     /// SE-04: whether there is a connection between these two.
     pub(crate) fn has_connection(&self, local: SocketAddr, peer: SocketAddr) -> bool {
         self.owners.iter().any(|(_, owner)| owner.joins(local, peer))

@@ -288,6 +288,14 @@ impl<P: Platform> ConnectorState<P> {
         debug_assert!(before.is_none(), "an incoming connector has one address");
     }
 
+    /// Its addresses, local and remote, if it stands.
+    pub(crate) fn established(&self) -> Option<(SocketAddr, SocketAddr)> {
+        self.details.with(|details| {
+            let stands = details.phase == Phase::Established;
+            details.local.zip(details.peer).filter(|_| stands)
+        })
+    }
+
     /// Whether it joins these two addresses.
     pub(crate) fn joins(&self, local: SocketAddr, peer: SocketAddr) -> bool {
         self.details.with(|details| details.local == Some(local) && details.peer == Some(peer))

@@ -28,6 +28,8 @@ struct Entry<P: Platform> {
     holds: u32,
     /// Who takes requests on it; gone as soon as its close is issued (LS-09).
     listener: Option<Ref<Listener<P>>>,
+    /// A shared endpoint's.
+    shared: bool,
 }
 
 /// The local addresses in use on a port.
@@ -53,7 +55,7 @@ impl<P: Platform> Endpoints<P> {
 
     /// Takes an address; port 0 is replaced by a free one. SHARING_VIOLATION, TOO_MANY_ADDRESSES,
     /// INSUFFICIENT_RESOURCES as LS-02 and SE-01 say.
-    pub(crate) fn take(&mut self, mut address: SocketAddr) -> Result<(SocketAddr, Held), NTSTATUS> {
+    pub(crate) fn take(&mut self, mut address: SocketAddr, shared: bool) -> Result<(SocketAddr, Held), NTSTATUS> {
         if self.entries.len() == self.entries.capacity() {
             return Err(STATUS_INSUFFICIENT_RESOURCES);
         }
@@ -62,7 +64,7 @@ impl<P: Platform> Endpoints<P> {
         } else if self.find(address).is_some() {
             return Err(STATUS_SHARING_VIOLATION);
         }
-        self.entries.push(Entry { address, holds: 1, listener: None });
+        self.entries.push(Entry { address, holds: 1, listener: None, shared });
         Ok((address, Held(address)))
     }
 
@@ -102,6 +104,12 @@ impl<P: Platform> Endpoints<P> {
         self.find(address)?.listener.clone().filter(|listener| !listener.is_paused())
     }
 
+    /// The listeners (true) and shared endpoints (false), and where (OID-19).
+    pub(crate) fn listed(&self) -> impl Iterator<Item = (SocketAddr, bool)> {
+        let listed = self.entries.iter().filter(|entry| entry.shared || entry.listener.is_some());
+        listed.map(|entry| (entry.address, entry.listener.is_some()))
+    }
+
     /// Sets or takes away the listener of an address; the earlier one is to be let go of outside the lock.
     pub(crate) fn set_listener(
         &mut self,
@@ -124,15 +132,16 @@ impl<P: Platform> Drop for Hold<P> {
     }
 }
 
-/// Takes a local address for a listener, shared endpoint or connector.
+/// Takes a local address for a shared endpoint, or for a listener or connector.
 pub(crate) fn take<P: Platform>(
     port: &Shared<Port<P>>,
     address: SocketAddr,
+    shared: bool,
 ) -> Result<(SocketAddr, Hold<P>), NTSTATUS> {
     if !port.is_local(address.ip()) {
         return Err(STATUS_INVALID_ADDRESS);
     }
-    let (address, held) = port.connections.look(port, |table| table.endpoints.take(address))?;
+    let (address, held) = port.connections.look(port, |table| table.endpoints.take(address, shared))?;
     Ok((address, Hold { port: port.clone(), held }))
 }
 
@@ -177,7 +186,7 @@ ndk_types::abi! {
         let adapter = unsafe { Borrowed::<Adapter<P>>::from_handle(adapter) };
         // SAFETY: NDKPI: `length` bytes at `address`.
         let taken = unsafe { translate::socket_address(address, length) }
-            .and_then(|address| take(&adapter.port, address));
+            .and_then(|address| take(&adapter.port, address, true));
         let (address, hold) = match taken {
             Ok(taken) => taken,
             Err(status) => return status,

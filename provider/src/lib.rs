@@ -29,6 +29,8 @@ pub mod memory;
 pub mod mr;
 pub mod mw;
 pub mod object;
+pub mod oid;
+mod opened;
 pub mod pd;
 pub mod platform;
 pub mod port;

@@ -138,7 +138,7 @@ ndk_types::abi! {
         let port = &listener.adapter.port;
         // SAFETY: NDKPI: `length` bytes at `address`.
         let taken = unsafe { translate::socket_address(address, length) }
-            .and_then(|address| endpoint::take(port, address));
+            .and_then(|address| endpoint::take(port, address, false));
         match taken {
             Ok((address, hold)) => {
                 listener.listening.with(|place| *place = Some((address, hold)));

@@ -14,11 +14,11 @@ use crate::limits::Limits;
 use crate::memory::{RegionTable, Wake};
 use crate::mr::Pending;
 use crate::object::Ref;
+use crate::opened::Opened;
 use crate::platform::{Platform, Unresolved};
 use crate::qp::{self, Qp};
 use crate::shared::Shared;
 use crate::slots::Slots;
-use crate::sync::{AtomicU32, Ordering};
 use crate::timers::{Owner, Timers};
 use core::net::IpAddr;
 use roce_engine::time::Time;
@@ -43,7 +43,7 @@ pub struct Port<P: Platform> {
     starved: Bitmap,
     notifications: Bitmap,
     drained: Bitmap,
-    enabled: AtomicU32,
+    pub(crate) opened: Opened<P>,
 }
 
 impl<P: Platform> Port<P> {
@@ -75,19 +75,36 @@ impl<P: Platform> Port<P> {
             starved: Bitmap::try_new(limits.queue_pairs)?,
             notifications: Bitmap::try_new(limits.completion_queues)?,
             drained,
-            enabled: AtomicU32::new(1),
+            opened: Opened::new(),
             platform,
         })
     }
 
     /// Whether adapters may be opened.
     pub fn is_enabled(&self) -> bool {
-        self.enabled.load(Ordering::Acquire) != 0
+        self.opened.is_enabled()
     }
 
-    /// Enables or disables NDK: while it is disabled no adapter is opened (PNP-05, PNP-06); open ones stay usable.
-    pub fn set_enabled(&self, enabled: bool) {
-        self.enabled.store(u32::from(enabled), Ordering::Release);
+    /// Enables NDK.
+    pub fn enable(&self) {
+        self.opened.enable();
+    }
+
+    /// Disables NDK: from now on no adapter is opened (PNP-05, PNP-06); open ones stay usable (PNP-04). How many are open;
+    /// when that is none, the disable is complete.
+    pub fn disable(&self) -> u32 {
+        self.opened.disable()
+    }
+
+    /// Instances that are open: being opened, in use, or being closed.
+    pub fn open_adapters(&self) -> u32 {
+        self.opened.count()
+    }
+
+    /// After [`Port::disable`]: waits until no instance is open (PNP-03, PNP-09). False without memory to wait with; then
+    /// nothing was waited for. One waiter at a time. PASSIVE_LEVEL.
+    pub fn wait_for_closed_adapters(&self) -> bool {
+        self.opened.wait(&self.platform)
     }
 
     /// The deferred call asked for by [`Platform::defer`]. DISPATCH_LEVEL.

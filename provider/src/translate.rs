@@ -68,7 +68,7 @@ pub unsafe fn store_socket_address(address: SocketAddr, buffer: *mut SOCKADDR, l
 }
 
 /// The address as SOCKADDR_IN or SOCKADDR_IN6, network byte order; the number of bytes that count.
-fn socket_address_bytes(address: SocketAddr, bytes: &mut [u8; SOCKADDR_IN6_SIZE as usize]) -> u32 {
+pub(crate) fn socket_address_bytes(address: SocketAddr, bytes: &mut [u8; SOCKADDR_IN6_SIZE as usize]) -> u32 {
     let (family, size) = match address {
         SocketAddr::V4(_) => (AF_INET as u16, SOCKADDR_IN_SIZE),
         SocketAddr::V6(_) => (AF_INET6 as u16, SOCKADDR_IN6_SIZE),

@@ -294,7 +294,7 @@ ndk_types::abi! {
         }
         let port = &connector.adapter.port;
         let Some(interface) = port.platform.interface(local.ip()) else { return STATUS_INVALID_ADDRESS };
-        let (local, hold) = match endpoint::take(port, local) {
+        let (local, hold) = match endpoint::take(port, local, false) {
             Ok(taken) => taken,
             Err(status) => return status,
         };
