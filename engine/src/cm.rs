@@ -41,6 +41,8 @@ const RESPONSE_TIMEOUT: u8 = 20;
 pub const ACK_TIMEOUT: u8 = 17;
 /// Retry counts we ask peers for.
 const RETRY_COUNT: u8 = 7;
+/// How long a peer that takes our REQ's word waits for an answer to a request before it gives up (T-29, T-30).
+pub const PATIENCE: Duration = Duration::from_ib_exponent(ACK_TIMEOUT).times(RETRY_COUNT as u64);
 /// RNR retry count we ask peers for: without limit (T-29).
 const RNR_RETRY_COUNT: u8 = 7;
 const MAX_CM_RETRIES: u8 = 15;
@@ -522,6 +524,17 @@ pub const fn mtu_bytes(code: u8) -> Option<u16> {
     match code {
         1..=5 => Some(128 << code),
         _ => None,
+    }
+}
+
+/// How long the sender of this REQ waits for an answer to a request before it gives up: its retry count times its ACK
+/// time-out, whose 0 means "for ever" (T-29).
+pub const fn patience_of(req: &Req) -> Duration {
+    match (req.primary.local_ack_timeout, req.retry_count) {
+        (0, _) => PATIENCE,
+        // The first time-out is the last.
+        (exponent, 0) => Duration::from_ib_exponent(exponent),
+        (exponent, retries) => Duration::from_ib_exponent(exponent).times(retries as u64),
     }
 }
 

@@ -74,6 +74,9 @@ pub struct Attributes {
     pub rnr_retry: u8,
     /// The time each retry promises (T-30).
     pub ack_timeout: Duration,
+    /// How long the peer's requester goes without an answer before it gives up: its retry count times its time-out, as
+    /// REQ says; zero when that is not known (T-29).
+    pub peer_patience: Duration,
     /// No deadline is closer than this.
     pub timer_granularity: Duration,
 }
@@ -224,7 +227,7 @@ impl QueuePair {
         let responder_resources = attributes.responder_resources.min(self.limits.responder_resources);
         let attributes = Attributes { responder_resources, ..attributes };
         self.requester.start(&attributes);
-        self.responder.start(attributes.responder_psn);
+        self.responder.start(&attributes);
         self.attributes = Some(attributes);
         true
     }

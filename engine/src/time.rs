@@ -68,6 +68,12 @@ impl Duration {
         self.0
     }
 
+    /// Half as long.
+    #[must_use]
+    pub const fn half(self) -> Self {
+        Self(self.0 / 2)
+    }
+
     /// `factor` times as long; saturates.
     #[must_use]
     pub const fn times(self, factor: u64) -> Self {

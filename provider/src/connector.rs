@@ -28,7 +28,7 @@ use ndk_types::{
     STATUS_HOST_UNREACHABLE, STATUS_INSUFFICIENT_RESOURCES, STATUS_IO_TIMEOUT, STATUS_NETWORK_UNREACHABLE,
     STATUS_SUCCESS,
 };
-use roce_engine::cm::{ACK_TIMEOUT, CmEvent, ConnectRequest, ConnectionId, Endpoint as CmEndpoint, GUID_PREFIX};
+use roce_engine::cm::{self, ACK_TIMEOUT, CmEvent, ConnectRequest, ConnectionId, Endpoint as CmEndpoint, GUID_PREFIX};
 use roce_engine::psn::{Psn, Qpn};
 use roce_engine::qp::Attributes;
 use roce_engine::time::Duration;
@@ -121,6 +121,8 @@ struct Details<P: Platform> {
     responder_psn: Psn,
     retry_count: u8,
     rnr_retry: u8,
+    /// How long the peer's requester waits for an answer before it gives up.
+    peer_patience: Duration,
     of_our_kind: bool,
     private_data: [u8; PRIVATE_DATA_MAX],
     private_length: usize,
@@ -157,6 +159,8 @@ impl<P: Platform> Details<P> {
             responder_psn: Psn::new(0),
             retry_count: 7,
             rnr_retry: 7,
+            // The passive side takes both from our REQ.
+            peer_patience: cm::PATIENCE,
             of_our_kind: false,
             private_data: [0; PRIVATE_DATA_MAX],
             private_length: 0,
@@ -183,6 +187,7 @@ impl<P: Platform> Details<P> {
             retry_count: self.retry_count,
             rnr_retry: self.rnr_retry,
             ack_timeout: Duration::from_ib_exponent(ACK_TIMEOUT),
+            peer_patience: self.peer_patience,
             timer_granularity: P::TIMER_GRANULARITY,
         })
     }
@@ -365,6 +370,7 @@ pub(crate) fn incoming<P: Platform>(
     details.inbound = req.initiator_depth;
     details.outbound = req.responder_resources;
     details.retry_count = req.retry_count;
+    details.peer_patience = cm::patience_of(req);
     details.rnr_retry = req.rnr_retry_count;
     details.of_our_kind = is_of_our_kind(req.local_ca_guid);
     details.keep_private_data(req.private_data.get(roce_engine::wire::cm::IpCmHeader::LEN..)?);

@@ -22,10 +22,10 @@ use reads::Reads;
 
 use super::frame::send_reply;
 
-/// How long a message is held silently for want of a receive before the peer is told (T-29): consumers post their receives
-/// only after the connection stands, and to some peers the first RNR NAK is the last. It has to end well before the peer
-/// takes silence for death: the usual 7 retries of 67 ms.
-pub(super) const RNR_HOLD: Duration = Duration::from_millis(250);
+/// The longest that a message is held silently for want of a receive before the peer is told (T-29), see [`hold_of`].
+const RNR_HOLD_MAX: Duration = Duration::from_millis(1_000);
+/// How long when the peer's patience is not known: the usual 7 retries of 67 ms have to be spared.
+const RNR_HOLD_UNKNOWN: Duration = Duration::from_millis(200);
 /// The timer field of our RNR NAKs: 10.24 ms.
 const RNR_TIMER: u8 = 20;
 /// How far beyond a gap a packet may lie to be kept: what a requester of ours has in its window and in its READs.
@@ -98,6 +98,8 @@ pub(super) struct Responder {
     keeps: bool,
     /// The farthest packet that was dropped beyond a gap and has not come again.
     dropped: Option<Psn>,
+    /// How long a message is held silently for want of a receive.
+    hold: Duration,
     /// Since when a message has been held for want of a receive.
     held_since: Option<Time>,
     /// The wait for a receive is over: the peer is to be told.
@@ -121,6 +123,7 @@ impl Responder {
             gap: Gap::Quiet,
             keeps: false,
             dropped: None,
+            hold: RNR_HOLD_UNKNOWN,
             held_since: None,
             hold_spent: false,
             finishing: None,
@@ -130,8 +133,9 @@ impl Responder {
         })
     }
 
-    pub(super) const fn start(&mut self, expected: Psn) {
-        self.expected = expected;
+    pub(super) fn start(&mut self, attributes: &Attributes) {
+        self.expected = attributes.responder_psn;
+        self.hold = hold_of(attributes.peer_patience);
     }
 
     pub(super) const fn keep_out_of_order(&mut self) {
@@ -145,7 +149,7 @@ impl Responder {
 
     /// When the wait for a receive ends.
     pub(super) fn deadline(&self) -> Option<Time> {
-        if self.hold_spent { None } else { self.held_since.map(|since| since.after(RNR_HOLD)) }
+        if self.hold_spent { None } else { self.held_since.map(|since| since.after(self.hold)) }
     }
 
     /// Takes a request. Checks: sequence first (C9-88 to C9-105), then everything about this packet.
@@ -231,7 +235,7 @@ impl Responder {
         let wants_receive = starts_send || (opcode.message() == Message::RdmaWrite && opcode.has_immediate());
         if wants_receive {
             if !turn.receive_queue.take(&mut self.receive) {
-                return self.hold(turn.now);
+                return self.wait_for_receive(turn.now);
             }
             self.receive_taken = true;
         }
@@ -265,9 +269,9 @@ impl Responder {
     }
 
     /// No receive is posted: hold the message for a while, then say so (T-29).
-    fn hold(&mut self, now: Time) -> Received {
+    fn wait_for_receive(&mut self, now: Time) -> Received {
         let since = *self.held_since.get_or_insert(now);
-        if !self.hold_spent && now.since(since) < RNR_HOLD {
+        if !self.hold_spent && now.since(since) < self.hold {
             return Received::Wait(Pause::WantsReceive);
         }
         self.tell_not_ready();
@@ -492,7 +496,7 @@ impl Responder {
             return Some(Pause::Revoking);
         }
         match self.held_since {
-            Some(since) if !self.hold_spent && now.since(since) < RNR_HOLD => Some(Pause::WantsReceive),
+            Some(since) if !self.hold_spent && now.since(since) < self.hold => Some(Pause::WantsReceive),
             Some(_) | None => None,
         }
     }
@@ -510,6 +514,12 @@ impl Responder {
         }
         Ok(())
     }
+}
+
+/// How long a message is held for want of a receive: consumers post their receives only after the connection stands, and
+/// to some peers the first RNR NAK is the last (T-29). It ends well before the peer takes silence for death.
+fn hold_of(peer_patience: Duration) -> Duration {
+    if peer_patience == Duration::ZERO { RNR_HOLD_UNKNOWN } else { peer_patience.half().min(RNR_HOLD_MAX) }
 }
 
 const fn flushed(receive: &ReceiveWqe) -> Completion {

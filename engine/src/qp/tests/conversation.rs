@@ -83,6 +83,7 @@ pub(super) fn attributes() -> Attributes {
         retry_count: 7,
         rnr_retry: 7,
         ack_timeout: Duration::from_millis(67),
+        peer_patience: Duration::from_millis(7 * 67),
         timer_granularity: Duration::from_micros(200),
     }
 }

@@ -242,6 +242,7 @@ impl World {
                 responder_resources: depth,
                 // As Linux has it: a quarter of a second of holding must leave time for the channel's losses.
                 ack_timeout: Duration::from_millis(540),
+                peer_patience: Duration::from_millis(7 * 540),
                 ..attributes()
             };
             Node::new(attributes, requests, &mut dice)

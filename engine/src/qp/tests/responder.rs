@@ -8,7 +8,7 @@ use crate::completion::{CompletionKind, CompletionStatus};
 use crate::key::RKey;
 use crate::memory::Access;
 use crate::qp::state::State;
-use crate::qp::{Failure, QpEvent, QueuePair, Received};
+use crate::qp::{Attributes, Failure, QpEvent, QueuePair, Received};
 use crate::time::Duration;
 use crate::turn::Pause;
 use crate::wire::headers::{AtomicEth, Ext, NakCode};
@@ -407,6 +407,22 @@ fn a_send_without_a_receive_is_held_silently_before_the_peer_is_told() {
     side.hears(SendOnly, THEIRS, Ext::None, b"early");
     assert_eq!(side.says(), ack(THEIRS, 1));
     assert_eq!(&side.memory.bytes(KEY)[..5], b"early");
+}
+
+/// T-29: the silence ends at half of the peer's patience, and after a second at the latest.
+#[test]
+fn how_long_a_send_is_held_follows_the_peers_patience() {
+    let ms = Duration::from_millis;
+    let holds = [(ms(7 * 67), ms(7 * 67).half()), (ms(67), ms(67).half()), (ms(60_000), ms(1_000)), (ms(0), ms(200))];
+    for (peer_patience, hold) in holds {
+        let mut side = Side::with(Attributes { peer_patience, ..attributes() });
+        let begin = side.now;
+        side.hears_only(SendOnly, THEIRS, Ext::None, b"early");
+        assert_eq!(side.qp.deadline(), Some(begin.after(hold)), "patience {peer_patience:?}");
+        side.now = begin.after(hold);
+        side.turn();
+        assert_eq!(side.says().ext, not_ready(20, 0));
+    }
 }
 
 /// T-29: a receive posted in time makes the hold invisible.
