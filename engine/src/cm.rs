@@ -27,6 +27,7 @@ use crate::wire::cm::{
 use crate::wire::mad::MAD_LEN;
 use crate::wire::template::AddressVector;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 use connection::Connection;
 pub use receive::way_back;
 use state::State;
@@ -148,6 +149,11 @@ pub enum CmEvent<'a> {
 pub trait CmPort {
     /// Sends a MAD to QP1 along `path`. It may be lost; what matters is sent again.
     fn send(&mut self, path: &AddressVector, mad: &[u8; MAD_LEN]);
+    /// Whether somebody takes requests on this address of ours now. Who asks for one where nobody does is refused at once,
+    /// and nothing of it is remembered.
+    fn listens(&self, _local: SocketAddr) -> bool {
+        true
+    }
     /// Something happened to a connection.
     fn event(&mut self, id: ConnectionId, event: CmEvent<'_>);
 }

@@ -63,6 +63,7 @@ pub(crate) struct Connections<P: Platform> {
 pub(crate) struct Notes<'a, P: Platform> {
     actions: &'a mut Vec<Action<P>>,
     owners: &'a mut Vec<(ConnectionId, Ref<Connector<P>>)>,
+    endpoints: &'a Endpoints<P>,
     /// A request to be matched with a listener when the agent is done.
     request: Option<Incoming>,
 }
@@ -82,6 +83,11 @@ impl<P: Platform> CmPort for Notes<'_, P> {
         if self.actions.len() < self.actions.capacity() {
             self.actions.push(Action::Send(*path, *mad));
         }
+    }
+
+    /// LS-06, SE-10, LS-09
+    fn listens(&self, local: SocketAddr) -> bool {
+        self.endpoints.listens(local)
     }
 
     fn event(&mut self, id: ConnectionId, event: CmEvent<'_>) {
@@ -158,7 +164,7 @@ impl<P: Platform> Connections<P> {
     fn act(&self, port: &Port<P>, action: Action<P>) {
         match action {
             Action::Send(path, mad) => self.send(port, &path, &mad),
-            Action::Tell(connector, told) => connector.tell(&told),
+            Action::Tell(connector, told) => Connector::tell(&connector, told),
             Action::Offer(listener, connector) => listener.offer(connector),
             Action::Drop(reference) => drop(reference),
         }
@@ -271,7 +277,8 @@ impl<P: Platform> Actions<'_, P> {
         table: &mut Table<P>,
         f: impl FnOnce(&mut Agent, Time, &mut Notes<'_, P>) -> R,
     ) -> (R, Option<Incoming>) {
-        let mut notes = Notes { actions: self.list, owners: &mut table.owners, request: None };
+        let mut notes =
+            Notes { actions: self.list, owners: &mut table.owners, endpoints: &table.endpoints, request: None };
         let result = f(&mut table.agent, self.now, &mut notes);
         (result, notes.request)
     }
@@ -341,7 +348,7 @@ impl<P: Platform> Table<P> {
         interface: Option<LocalInterface>,
         actions: &mut Actions<'_, P>,
     ) -> Result<(), RejReason> {
-        // LS-06, SE-10: nobody listens, or not now.
+        // The listener has gone or paused since.
         let listener = self.endpoints.listener(incoming.local).ok_or(RejReason::InvalidServiceId)?;
         let interface = interface.ok_or(RejReason::InvalidPrimaryGid)?;
         // T-43: a REP cannot lower the MTU.

@@ -8,6 +8,7 @@
 //! disconnect event (OQ-43).
 
 mod doorways;
+pub(crate) mod rundown;
 
 pub use doorways::ndk_create_connector;
 
@@ -100,11 +101,36 @@ pub(crate) struct Told {
     connected: bool,
 }
 
+impl Told {
+    /// Calls back. In no lock and no lane.
+    fn say(&self) {
+        if let Some((pending, status)) = self.completion
+            && let Some(completion) = pending.completion
+        {
+            // SAFETY: NDKPI request_completion: called once for a request that returned STATUS_PENDING, <= DISPATCH_LEVEL.
+            unsafe { completion(pending.context.0, status) };
+        }
+        match self.event {
+            DisconnectEvent::None | DisconnectEvent::Plain(None, _) | DisconnectEvent::Ex(None, _) => (),
+            DisconnectEvent::Plain(Some(callback), context) => {
+                // SAFETY: NDKPI disconnect_event_callback: at most once, before the connector's close completes.
+                unsafe { callback(context.0) };
+            }
+            DisconnectEvent::Ex(Some(callback), context) => {
+                // SAFETY: as above; no reason is given (CN-51).
+                unsafe { callback(context.0, 0) };
+            }
+        }
+    }
+}
+
 struct Details<P: Platform> {
     phase: Phase,
     pending: Option<PendingRequest>,
     event: DisconnectEvent,
     qp: Option<Ref<Qp<P>>>,
+    /// The queue pair has been given the connection, so it is over with it.
+    joined: bool,
     id: Option<ConnectionId>,
     local: Option<SocketAddr>,
     peer: Option<SocketAddr>,
@@ -145,6 +171,7 @@ impl<P: Platform> Details<P> {
             pending: None,
             event: DisconnectEvent::None,
             qp: None,
+            joined: false,
             id: None,
             local: None,
             peer: None,
@@ -226,10 +253,16 @@ fn agreed(ours: u8, peers: u8) -> u8 {
 }
 
 impl<P: Platform> ConnectorState<P> {
+    /// Reaches the details: at DISPATCH_LEVEL, or a frame that arrives on this processor would wait for us for ever.
+    fn with<R>(&self, f: impl FnOnce(&mut Details<P>) -> R) -> R {
+        let _raised = self.adapter.port.platform.raise();
+        self.details.with(f)
+    }
+
     /// An event of the connection manager; what the consumer is to be told. Under the connections' lock.
     pub(crate) fn hear(&self, event: &CmEvent<'_>) -> Option<Told> {
         let counters = &self.adapter.port.counters;
-        self.details.with(|details| match *event {
+        self.with(|details| match *event {
             CmEvent::Accepted { rep } => {
                 details.phase = Phase::Accepted;
                 details.keep_private_data(rep.private_data.get(..crate::limits::CALLEE_DATA_MAX as usize)?);
@@ -240,7 +273,8 @@ impl<P: Platform> ConnectorState<P> {
                 details.rnr_retry = rep.rnr_retry_count;
                 details.of_our_kind = is_of_our_kind(rep.local_ca_guid);
                 let qp = details.qp.clone()?;
-                qp.connect(details.attributes(qp.qpn)?, details.of_our_kind);
+                details.joined = true;
+                qp.connect(details.attributes(qp.qpn)?, details.of_our_kind, details.path?.destination);
                 let completion = details.complete(STATUS_SUCCESS);
                 Some(Told { completion, event: DisconnectEvent::None, commands: command::CONNECT, connected: false })
             }
@@ -289,13 +323,13 @@ impl<P: Platform> ConnectorState<P> {
     /// Keeps a hold on its local address until it is closed (CN-49).
     pub(crate) fn keep(&self, held: HeldEndpoint) {
         let hold = Hold { port: self.adapter.port.clone(), held };
-        let before = self.details.with(|details| details.hold.replace(hold));
+        let before = self.with(|details| details.hold.replace(hold));
         debug_assert!(before.is_none(), "an incoming connector has one address");
     }
 
     /// Its addresses, local and remote, if it stands.
     pub(crate) fn established(&self) -> Option<(SocketAddr, SocketAddr)> {
-        self.details.with(|details| {
+        self.with(|details| {
             let stands = details.phase == Phase::Established;
             details.local.zip(details.peer).filter(|_| stands)
         })
@@ -303,45 +337,39 @@ impl<P: Platform> ConnectorState<P> {
 
     /// Whether it joins these two addresses.
     pub(crate) fn joins(&self, local: SocketAddr, peer: SocketAddr) -> bool {
-        self.details.with(|details| details.local == Some(local) && details.peer == Some(peer))
+        self.with(|details| details.local == Some(local) && details.peer == Some(peer))
     }
 
     /// The connection failed for a reason of the transport.
     pub(crate) fn lost(&self) -> Option<Told> {
-        self.details.with(|details| self.lose(details))
-    }
-
-    /// Says what is to be said. In no lock and no lane.
-    pub(crate) fn tell(&self, told: &Told) {
-        let qp = self.details.with(|details| details.qp.clone());
-        if let Some(qp) = qp.filter(|_| told.commands != 0) {
-            qp.command(told.commands & !command::CONNECT);
-            if told.connected {
-                qp.set_phase(QpPhase::Connected);
-            }
-            kick(&qp);
-        }
-        if let Some((pending, status)) = told.completion
-            && let Some(completion) = pending.completion
-        {
-            // SAFETY: NDKPI request_completion: called once for a request that returned STATUS_PENDING, <= DISPATCH_LEVEL.
-            unsafe { completion(pending.context.0, status) };
-        }
-        match told.event {
-            DisconnectEvent::None | DisconnectEvent::Plain(None, _) | DisconnectEvent::Ex(None, _) => (),
-            DisconnectEvent::Plain(Some(callback), context) => {
-                // SAFETY: NDKPI disconnect_event_callback: at most once, before the connector's close completes.
-                unsafe { callback(context.0) };
-            }
-            DisconnectEvent::Ex(Some(callback), context) => {
-                // SAFETY: as above; no reason is given (CN-51).
-                unsafe { callback(context.0, 0) };
-            }
-        }
+        self.with(|details| self.lose(details))
     }
 }
 
 impl<P: Platform> Connector<P> {
+    /// Says what is to be said; a completion only when no flush is under way (CN-35). In no lock and no lane.
+    pub(crate) fn tell(connector: &Ref<Self>, told: Told) {
+        let mut told = Some(told);
+        if let Some(qp) = connector.with(|details| details.qp.clone().filter(|_| details.joined)) {
+            told = told.and_then(|told| Self::hand_on(connector, &qp, told));
+        }
+        if let Some(told) = told {
+            told.say();
+        }
+    }
+
+    /// The queue pair's part of it; what is left to say at once.
+    fn hand_on(connector: &Ref<Self>, qp: &Ref<Qp<P>>, told: Told) -> Option<Told> {
+        if told.commands != 0 {
+            qp.command(told.commands & !command::CONNECT);
+            if told.connected {
+                qp.set_phase(QpPhase::Connected);
+            }
+            kick(qp);
+        }
+        if told.completion.is_some() { qp.rundown.park(&connector.adapter.port, connector, told) } else { Some(told) }
+    }
+
     fn try_new(adapter: Ref<Adapter<P>>, listener: Option<Ref<Listener<P>>>, details: Details<P>) -> Option<Ref<Self>> {
         let abi = NDK_CONNECTOR {
             Header: object::header(adapter.version, NdkObjectTypeConnector),
@@ -386,10 +414,10 @@ pub(crate) fn resolved<P: Platform>(connector: &Ref<Connector<P>>, answer: Resul
         Err(Unresolved::NoResources) => Some(STATUS_INSUFFICIENT_RESOURCES),
     };
     if let Some(status) = failed {
-        let told = connector.details.with(|details| (details.phase == Phase::Connecting).then(|| details.end(status)));
+        let told = connector.with(|details| (details.phase == Phase::Connecting).then(|| details.end(status)));
         if let Some(told) = told {
             connector.adapter.port.counters.connect_failure.add(1);
-            connector.tell(&told);
+            Connector::tell(connector, told);
         }
     }
 }
@@ -398,7 +426,7 @@ pub(crate) fn resolved<P: Platform>(connector: &Ref<Connector<P>>, answer: Resul
 fn request<P: Platform>(connector: &Ref<Connector<P>>, hop: &NextHop) -> Result<(), NTSTATUS> {
     let port = &connector.adapter.port;
     let asked = port.connections.change(port, |table, actions| {
-        let (path, endpoint, ports, path_mtu, data) = connector.details.with(|details| {
+        let (path, endpoint, ports, path_mtu, data) = connector.with(|details| {
             if details.phase != Phase::Connecting {
                 return Err(STATUS_CANCELLED);
             }
@@ -411,7 +439,7 @@ fn request<P: Platform>(connector: &Ref<Connector<P>>, hop: &NextHop) -> Result<
             let ports = (local.port(), peer.port());
             Ok((path, details.endpoint(), ports, details.path_mtu, details.private_data))
         })?;
-        let length = connector.details.with(|details| details.private_length);
+        let length = connector.with(|details| details.private_length);
         let request = ConnectRequest {
             path,
             source_port: ports.0,
@@ -423,7 +451,7 @@ fn request<P: Platform>(connector: &Ref<Connector<P>>, hop: &NextHop) -> Result<
         let (id, _) = actions.hear(table, |agent, now, notes| agent.connect(now, &request, notes));
         let id = id.map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
         table.own(id, connector.clone());
-        connector.details.with(|details| {
+        connector.with(|details| {
             details.id = Some(id);
             if let Some(qp) = &details.qp {
                 qp.set_connection(id);

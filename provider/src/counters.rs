@@ -78,6 +78,8 @@ counters! {
     icrc_errors,
     /// Frames for a queue pair that does not exist (any more).
     unknown_queue_pair,
+    /// Frames for a queue pair from another address than its peer's.
+    wrong_source,
     /// Frames that were not ours: another address, another port.
     foreign,
     /// Frames dropped because the room for held frames was used up (T-05).

@@ -99,6 +99,12 @@ impl<P: Platform> Endpoints<P> {
         }
     }
 
+    /// Whether somebody takes requests on an address now.
+    pub(crate) fn listens(&self, address: SocketAddr) -> bool {
+        let entry = self.entries.iter().find(|entry| entry.address == address);
+        entry.and_then(|entry| entry.listener.as_ref()).is_some_and(|listener| !listener.is_paused())
+    }
+
     /// The listener that takes requests on an address now.
     pub(crate) fn listener(&mut self, address: SocketAddr) -> Option<Ref<Listener<P>>> {
         self.find(address)?.listener.clone().filter(|listener| !listener.is_paused())

@@ -52,8 +52,14 @@ impl<P: Platform> ListenerState<P> {
         }
     }
 
+    /// Reaches what it listens on: at DISPATCH_LEVEL, as every lock's holder.
+    fn listening<R>(&self, f: impl FnOnce(&mut Option<(SocketAddr, Hold<P>)>) -> R) -> R {
+        let _raised = self.adapter.port.platform.raise();
+        self.listening.with(f)
+    }
+
     fn address(&self) -> Option<SocketAddr> {
-        self.listening.with(|listening| listening.as_ref().map(|(address, _)| *address))
+        self.listening(|listening| listening.as_ref().map(|(address, _)| *address))
     }
 }
 
@@ -110,7 +116,7 @@ ndk_types::abi! {
             // SAFETY: NDKPI close_object: a listener not closed before.
             let listener = unsafe { Borrowed::<Listener<P>>::from_handle(handle) };
             let port = &listener.adapter.port;
-            let listening = listener.listening.with(Option::take);
+            let listening = listener.listening(Option::take);
             let reference = listening.as_ref().and_then(|(address, _)| {
                 port.connections.look(port, |table| table.endpoints.set_listener(*address, None))
             });
@@ -141,7 +147,7 @@ ndk_types::abi! {
             .and_then(|address| endpoint::take(port, address, false));
         match taken {
             Ok((address, hold)) => {
-                listener.listening.with(|place| *place = Some((address, hold)));
+                listener.listening(|place| *place = Some((address, hold)));
                 let itself = Some(listener.counted());
                 drop(port.connections.look(port, |table| table.endpoints.set_listener(address, itself)));
                 STATUS_SUCCESS

@@ -17,6 +17,7 @@ pub(crate) mod post;
 pub(crate) use create::{ndk_create_qp, ndk_create_qp_with_srq, slot_of};
 
 use self::core::{After, Core};
+use crate::connector::rundown::Rundown;
 use crate::cq::{Context, Cq};
 use crate::held::{Held, HeldPool};
 use crate::lane::Lane;
@@ -33,6 +34,7 @@ use crate::srq::Srq;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 use crate::timers::Standing;
 use ::core::marker::PhantomData;
+use ::core::net::IpAddr;
 use ndk_types::NDK_QP;
 use roce_engine::cm::ConnectionId;
 use roce_engine::key::LKey;
@@ -98,6 +100,10 @@ pub struct QpState<P: Platform> {
     commands: AtomicU32,
     /// What the connection was agreed to be, and whether the peer is of our own kind (T-50).
     attributes: SpinLock<Option<(Attributes, bool)>>,
+    /// The peer's address, in IPv6's 128 bits; 0 before there is one.
+    peer: [AtomicU64; 2],
+    /// Who waits for the flush.
+    pub(crate) rundown: Rundown<P>,
     /// The connection it belongs to, as the connection manager counts; 0 for none.
     pub(crate) connection: AtomicU64,
     send: Ring<Wqe, Sge>,
@@ -139,8 +145,19 @@ impl<P: Platform> QpState<P> {
         self.commands.fetch_or(command, Ordering::AcqRel);
     }
 
-    /// Leaves the attributes of a connection for the core; the caller kicks.
-    pub(crate) fn connect(&self, attributes: Attributes, of_our_kind: bool) {
+    /// Whether frames from this address are for it. Its address is set once, before its core hears of the connection; an
+    /// address seen half set belongs to nobody.
+    pub(crate) fn is_peer(&self, address: IpAddr) -> bool {
+        let halves = halves_of(address);
+        self.peer.iter().zip(halves).all(|(peer, half)| peer.load(Ordering::Relaxed) == half)
+    }
+
+    /// Leaves the attributes of a connection with `peer` for the core; the caller kicks.
+    pub(crate) fn connect(&self, attributes: Attributes, of_our_kind: bool, peer: IpAddr) {
+        let _raised = self.port.platform.raise();
+        for (place, half) in self.peer.iter().zip(halves_of(peer)) {
+            place.store(half, Ordering::Relaxed);
+        }
         self.attributes.with(|place| *place = Some((attributes, of_our_kind)));
         self.command(command::CONNECT);
     }
@@ -180,10 +197,22 @@ impl<P: Platform> QpState<P> {
         for event in after.events.iter().copied().flatten() {
             qp.port.connections.on_queue_pair_event(&qp.port, qp, event);
         }
+        if after.flushed {
+            qp.rundown.flushed(&qp.port);
+        }
         if after.retire {
             drop(qp.port.queue_pairs.retire(qp.slot, qp.generation));
         }
     }
+}
+
+/// An address in IPv6's 128 bits.
+fn halves_of(address: IpAddr) -> [u64; 2] {
+    let bits = match address {
+        IpAddr::V4(v4) => v4.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(v6) => v6.to_bits(),
+    };
+    [(bits >> 64) as u64, bits as u64]
 }
 
 /// Takes a turn, or leaves a mark for whoever is taking one. In no lane.

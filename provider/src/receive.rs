@@ -1,7 +1,8 @@
 //! The way in: frames from the NIC to the queue pairs they are for.
 //!
-//! Each frame is parsed once; its ICRC is verified before anything of it is used. Consecutive frames for one queue pair
-//! make a run: one look-up, one lane entry (T-04, T-13). QP1's go to the connection manager.
+//! Each frame is parsed once; its ICRC is verified before anything of it is used. Consecutive frames from one address for
+//! one queue pair make a run: one look-up, one lane entry (T-04, T-13). A queue pair takes frames of its peer alone. QP1's
+//! go to the connection manager.
 
 use crate::platform::Platform;
 use crate::port::Port;
@@ -41,7 +42,9 @@ impl<P: Platform> Port<P> {
             octets += frame.len() as u64;
             taken += 1;
             let same = match run.first() {
-                Some(Some((_, first))) if count > 0 => first.bth.dest_qp == packet.bth.dest_qp,
+                Some(Some((_, first))) if count > 0 => {
+                    first.bth.dest_qp == packet.bth.dest_qp && first.ip.source() == packet.ip.source()
+                }
                 _ => true,
             };
             if !same || count == RUN_MAX {
@@ -94,6 +97,7 @@ impl<P: Platform> Port<P> {
         }
         let found = qp::slot_of(dest_qp).and_then(|(slot, generation)| self.queue_pairs.pin(slot, generation));
         match found {
+            Some(pinned) if !pinned.is_peer(first.ip.source()) => self.counters.wrong_source.add(run.len() as u64),
             Some(pinned) => qp::receive(&pinned, run),
             None => self.counters.unknown_queue_pair.add(run.len() as u64),
         }

@@ -10,6 +10,7 @@ use crate::wire::cm::{
     About, CmError, Dreq, Ids, IpCmHeader, Message, Mra, REJ_PRIVATE_LEN, Rej, RejReason, Rep, Req, service_port,
 };
 use crate::wire::template::{AddressVector, udp_source_port};
+use core::net::SocketAddr;
 
 /// The hop limit of our answers.
 const HOP_LIMIT: u8 = 64;
@@ -79,6 +80,11 @@ impl Agent {
             let void = rej(0, req.local_comm_id, About::Req, RejReason::Unsupported, [0; REJ_PRIVATE_LEN]);
             return answer(path, tid, &Message::Rej(void), port);
         };
+        let nobody = service_port(req.service_id).is_none_or(|at| !port.listens(SocketAddr::new(ip.destination, at)));
+        if nobody {
+            let refusal = rej(0, req.local_comm_id, About::Req, RejReason::InvalidServiceId, [0; REJ_PRIVATE_LEN]);
+            return answer(path, tid, &Message::Rej(refusal), port);
+        }
         let Ok(connection) = self.allocate(*path) else {
             let full = rej(0, req.local_comm_id, About::Req, RejReason::NoResources, [0; REJ_PRIVATE_LEN]);
             return answer(path, tid, &Message::Rej(full), port);

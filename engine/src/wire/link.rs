@@ -229,8 +229,8 @@ pub(super) struct Parsed<'a> {
 pub(super) fn parse(frame: &[u8]) -> Result<Parsed<'_>, ParseError> {
     let (ethernet, rest) = Ethernet::read(frame).ok_or(ParseError::NotIp)?;
     let (ip, packet, datagram) = match ethernet.ethertype {
-        ETHERTYPE_IPV4 => parse_ipv4(rest)?,
-        ETHERTYPE_IPV6 => parse_ipv6(rest)?,
+        ETHERTYPE_IPV4 => parse_ipv4(rest).map_err(|error| of_others(error, rest, IPV4_LEN))?,
+        ETHERTYPE_IPV6 => parse_ipv6(rest).map_err(|error| of_others(error, rest, IPV6_LEN))?,
         _ => return Err(ParseError::NotIp),
     };
     let (&[s0, s1, d0, d1, l0, l1, c0, c1], body) =
@@ -244,6 +244,14 @@ pub(super) fn parse(frame: &[u8]) -> Result<Parsed<'_>, ParseError> {
     }
     let udp = Udp { source_port: u16::from_be_bytes([s0, s1]), checksum: u16::from_be_bytes([c0, c1]) };
     Ok(Parsed { ethernet, ip, udp, packet, body })
+}
+
+/// A broken IP header is ours to drop only where the port behind it is seen to be RoCEv2's; else nothing is known of the
+/// frame.
+#[cold]
+fn of_others(error: ParseError, bytes: &[u8], ip_len: usize) -> ParseError {
+    let port = bytes.get(ip_len..).and_then(|datagram| datagram.get(2..4));
+    if error.is_foreign() || port == Some(&ROCE_V2_PORT.to_be_bytes()) { error } else { ParseError::NotUdp }
 }
 
 #[inline]

@@ -93,7 +93,7 @@ fn connect<P: Platform>(
         source_port: udp_source_port(Qpn::GENERAL_SERVICES, Qpn::GENERAL_SERVICES),
     };
     let psn = random_psn(&port.platform);
-    let begun = connector.details.with(|details| {
+    let begun = connector.with(|details| {
         if details.phase != Phase::Idle {
             return false;
         }
@@ -114,7 +114,7 @@ fn connect<P: Platform>(
     let itself = connector.counted();
     let token = port.connections.look(port, |table| table.wait_for_next_hop(itself.clone()));
     let Some(token) = token else {
-        connector.details.with(|details| (details.phase, details.pending) = (Phase::Over, None));
+        connector.with(|details| (details.phase, details.pending) = (Phase::Over, None));
         return STATUS_INSUFFICIENT_RESOURCES;
     };
     port.platform.resolve(plan.local.ip(), plan.peer.ip(), token);
@@ -125,14 +125,14 @@ fn connect<P: Platform>(
 fn complete_connect<P: Platform>(connector: &Borrowed<'_, Connector<P>>, event: DisconnectEvent) -> NTSTATUS {
     let port = &connector.adapter.port;
     let done = port.connections.change(port, |table, actions| {
-        let id = connector.details.with(|details| details.id.filter(|_| details.phase == Phase::Accepted));
+        let id = connector.with(|details| details.id.filter(|_| details.phase == Phase::Accepted));
         let Some(id) = id else {
-            let over = connector.details.with(|details| details.phase == Phase::Over && details.id.is_some());
+            let over = connector.with(|details| details.phase == Phase::Over && details.id.is_some());
             return Err(if over { STATUS_CONNECTION_ABORTED } else { STATUS_CONNECTION_INVALID });
         };
         let (completed, _) = actions.hear(table, |agent, _, notes| agent.complete(id, notes));
         completed.map_err(|_| STATUS_CONNECTION_ABORTED)?;
-        connector.details.with(|details| (details.phase, details.event) = (Phase::Established, event));
+        connector.with(|details| (details.phase, details.event) = (Phase::Established, event));
         Ok(())
     });
     match done {
@@ -142,7 +142,7 @@ fn complete_connect<P: Platform>(connector: &Borrowed<'_, Connector<P>>, event: 
     }
     port.counters.connect.add(1);
     port.counters.active_connection.add(1);
-    if let Some(qp) = connector.details.with(|details| details.qp.clone()) {
+    if let Some(qp) = connector.with(|details| details.qp.clone()) {
         qp.set_phase(QpPhase::Connected);
         qp.command(command::ESTABLISH);
         kick(&qp);
@@ -161,7 +161,7 @@ fn accept<P: Platform>(
 ) -> NTSTATUS {
     let port = &connector.adapter.port;
     let psn = random_psn(&port.platform);
-    let prepared = connector.details.with(|details| {
+    let prepared = connector.with(|details| {
         let id = details.id.filter(|_| details.phase == Phase::Requested).ok_or(match details.phase {
             Phase::Over => STATUS_CONNECTION_ABORTED,
             _ => STATUS_INVALID_DEVICE_STATE,
@@ -171,18 +171,20 @@ fn accept<P: Platform>(
         details.inbound = super::agreed(capped(limits.0), details.inbound);
         details.outbound = super::agreed(capped(limits.1), details.outbound);
         let attributes = details.attributes(qp.qpn).ok_or(STATUS_INVALID_PARAMETER)?;
-        Ok((id, details.endpoint(), attributes, details.of_our_kind))
+        let peer = details.path.ok_or(STATUS_INVALID_PARAMETER)?.destination;
+        Ok((id, details.endpoint(), attributes, details.of_our_kind, peer))
     });
-    let (id, cm_endpoint, attributes, of_our_kind) = match prepared {
+    let (id, cm_endpoint, attributes, of_our_kind, peer) = match prepared {
         Ok(prepared) => prepared,
         Err(status) => return status,
     };
     // The queue pair serves the peer before the peer knows that it may ask.
     qp.set_connection(id);
-    qp.connect(attributes, of_our_kind);
+    connector.with(|details| details.joined = true);
+    qp.connect(attributes, of_our_kind, peer);
     kick(qp);
     let accepted = port.connections.change(port, |table, actions| {
-        connector.details.with(|details| {
+        connector.with(|details| {
             (details.phase, details.pending, details.event) = (Phase::Accepting, Some(pending), event);
         });
         let (accepted, _) = actions.hear(table, |agent, now, notes| agent.accept(now, id, &cm_endpoint, data, notes));
@@ -191,7 +193,7 @@ fn accept<P: Platform>(
     if accepted == Some(Ok(())) {
         return STATUS_PENDING;
     }
-    connector.details.with(|details| (details.phase, details.pending) = (Phase::Over, None));
+    connector.with(|details| (details.phase, details.pending) = (Phase::Over, None));
     if accepted.is_none() { STATUS_INSUFFICIENT_RESOURCES } else { STATUS_CONNECTION_ABORTED }
 }
 
@@ -199,16 +201,19 @@ fn accept<P: Platform>(
 /// cancelled.
 fn abandon<P: Platform>(connector: &Borrowed<'_, Connector<P>>) {
     let port = &connector.adapter.port;
-    let (id, qp, told, hold) = connector.details.with(|details| {
+    let (id, qp, told, hold) = connector.with(|details| {
         let stood = matches!(details.phase, Phase::Established | Phase::Disconnecting);
         if stood {
             port.counters.active_connection.sub(1);
         }
         details.event = DisconnectEvent::None;
         let told = details.end(STATUS_CANCELLED);
-        (details.id, details.qp.clone(), told, details.hold.take())
+        // A queue pair that never got the connection may be tried with another connector.
+        let qp = details.qp.clone().filter(|_| details.joined);
+        (details.id, qp, told, details.hold.take())
     });
     if let Some(qp) = &qp {
+        qp.rundown.begin(port, Some(connector.counted()));
         qp.command(command::FLUSH);
         kick(qp);
     }
@@ -219,7 +224,7 @@ fn abandon<P: Platform>(connector: &Borrowed<'_, Connector<P>>) {
         });
     }
     // CN-41: the request's completion before the close's.
-    connector.tell(&told);
+    Connector::tell(&connector.counted(), told);
     drop(hold);
 }
 
@@ -455,7 +460,7 @@ ndk_types::abi! {
         };
         let port = &connector.adapter.port;
         let rejected = port.connections.change(port, |table, actions| {
-            let id = connector.details.with(|details| {
+            let id = connector.with(|details| {
                 let id = details.id.filter(|_| matches!(details.phase, Phase::Requested | Phase::Accepted));
                 if id.is_some() {
                     details.phase = Phase::Over;
@@ -484,7 +489,7 @@ ndk_types::abi! {
     ) -> NTSTATUS {
         // SAFETY: NDKPI: an open connector.
         let connector = unsafe { Borrowed::<Connector<P>>::from_handle(connector) };
-        let (limits, private, size, known) = connector.details.with(|details| {
+        let (limits, private, size, known) = connector.with(|details| {
             let limits = (u32::from(details.inbound), u32::from(details.outbound));
             let known = !matches!(details.phase, Phase::Idle | Phase::Connecting);
             (limits, details.private_data, details.private_length as u32, known)
@@ -522,7 +527,7 @@ ndk_types::abi! {
         // SAFETY: NDKPI: an open connector.
         let connector = unsafe { Borrowed::<Connector<P>>::from_handle(connector) };
         // SAFETY: NDKPI: `length` tells how much may be written at `address`.
-        unsafe { store(connector.details.with(|details| details.local), address, length) }
+        unsafe { store(connector.with(|details| details.local), address, length) }
     }
 
     /// NdkGetPeerAddress: CN-45, CN-46, CN-48. At or below DISPATCH_LEVEL.
@@ -534,7 +539,7 @@ ndk_types::abi! {
         // SAFETY: NDKPI: an open connector.
         let connector = unsafe { Borrowed::<Connector<P>>::from_handle(connector) };
         // SAFETY: NDKPI: `length` tells how much may be written at `address`.
-        unsafe { store(connector.details.with(|details| details.peer), address, length) }
+        unsafe { store(connector.with(|details| details.peer), address, length) }
     }
 
     /// NdkDisconnect: CN-33 to CN-38, QP-14. At or below DISPATCH_LEVEL.
@@ -546,7 +551,7 @@ ndk_types::abi! {
         // SAFETY: NDKPI: an open connector.
         let connector = unsafe { Borrowed::<Connector<P>>::from_handle(connector) };
         let port = &connector.adapter.port;
-        let begun = connector.details.with(|details| {
+        let begun = connector.with(|details| {
             let id = details.id.filter(|_| details.phase == Phase::Established)?;
             details.phase = Phase::Disconnecting;
             details.event = DisconnectEvent::None;
@@ -555,6 +560,7 @@ ndk_types::abi! {
         });
         let Some((id, qp)) = begun else { return STATUS_CONNECTION_INVALID };
         if let Some(qp) = qp {
+            qp.rundown.begin(port, None);
             qp.command(command::FLUSH);
             kick(&qp);
         }
@@ -565,7 +571,7 @@ ndk_types::abi! {
         match told {
             Some(Ok(())) => STATUS_PENDING,
             failed => {
-                connector.details.with(|details| (details.phase, details.pending) = (Phase::Over, None));
+                connector.with(|details| (details.phase, details.pending) = (Phase::Over, None));
                 if failed.is_none() { STATUS_INSUFFICIENT_RESOURCES } else { STATUS_CONNECTION_ABORTED }
             }
         }

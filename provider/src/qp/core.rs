@@ -26,6 +26,8 @@ pub(super) struct After {
     pub(super) srq: bool,
     pub(super) events: [Option<QpEvent>; 2],
     pub(super) retire: bool,
+    /// A flush has been carried out: nothing of the consumer's memory is touched any more.
+    pub(super) flushed: bool,
 }
 
 /// The core of a queue pair's lane.
@@ -52,7 +54,7 @@ impl Core {
         after: &mut After,
     ) {
         let port = &*qp.port;
-        self.obey(qp);
+        let flushes = self.obey(qp);
         // SAFETY: this is the holder of the queue pair's lane, the only one who takes from its rings and mailbox.
         let sending = unsafe { SendLent::new(qp) };
         // SAFETY: as above.
@@ -78,6 +80,7 @@ impl Core {
         }
         let drained = self.engine.is_drained(&*turn.send_queue);
         lent.report(after);
+        after.flushed |= flushes;
         Self::pause(qp, pause, lent.outbox.is_full());
         let events = [self.engine.take_event(), self.engine.take_event()];
         if events.iter().flatten().any(|event| matches!(event, QpEvent::Fatal(_))) {
@@ -97,8 +100,8 @@ impl Core {
         }
     }
 
-    /// Carries out what was asked for from outside.
-    fn obey<P: Platform>(&mut self, qp: &QpState<P>) {
+    /// Carries out what was asked for from outside; whether a flush was among it.
+    fn obey<P: Platform>(&mut self, qp: &QpState<P>) -> bool {
         let commands = qp.commands.swap(0, Ordering::AcqRel);
         if commands & command::CONNECT != 0
             && let Some((attributes, of_our_kind)) = qp.attributes.with(Option::take)
@@ -116,6 +119,7 @@ impl Core {
             qp.set_phase(Phase::Over);
         }
         self.closing |= commands & command::CLOSE != 0;
+        commands & command::FLUSH != 0
     }
 
     /// Offers the engine every frame there is, in the order of arrival; what it cannot use yet is parked. A frame that fills

@@ -3,6 +3,7 @@
 use super::core::Core;
 use super::post::Dispatch;
 use super::{EGRESS_DEPTH, MAILBOX_DEPTH, Phase, Qp, QpState};
+use crate::connector::rundown::Rundown;
 use crate::cq::{Context, Cq};
 use crate::lane::Lane;
 use crate::limits::{
@@ -99,6 +100,8 @@ fn try_create<P: Platform>(antecedents: Antecedents<P>, sizes: &Sizes, context: 
         phase: AtomicU32::new(Phase::Unconnected as u32),
         commands: AtomicU32::new(0),
         attributes: SpinLock::new(None),
+        peer: [AtomicU64::new(0), AtomicU64::new(0)],
+        rundown: Rundown::new(),
         connection: AtomicU64::new(0),
         send,
         indicated: AtomicU32::new(0),
