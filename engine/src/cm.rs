@@ -192,6 +192,10 @@ impl Agent {
         connections.try_reserve_exact(slots as usize).ok()?;
         free.try_reserve_exact(slots as usize).ok()?;
         for slot in 0..slots {
+            // What was reserved; said where `push` can see it, so that it has no reason to grow.
+            if connections.len() == connections.capacity() || free.len() == free.capacity() {
+                return None;
+            }
             connections.push(Connection::new(random().wrapping_mul(slots)));
             free.push(slot);
         }

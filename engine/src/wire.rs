@@ -172,7 +172,7 @@ impl Packet<'_> {
         payload.copy_from_slice(self.payload);
         let (pad, rest) = rest.split_at_mut_checked(self.pad.len())?;
         pad.copy_from_slice(self.pad);
-        rest.copy_from_slice(&self.icrc.to_le_bytes());
+        *rest.first_chunk_mut()? = self.icrc.to_le_bytes();
         Some(len)
     }
 }

@@ -36,7 +36,7 @@ impl FreeList {
             return None;
         }
         let number = self.numbers.get(self.head).copied();
-        self.head = (self.head + 1) % self.numbers.len();
+        self.head = (self.head + 1) % self.numbers.len().max(1);
         self.count -= 1;
         number
     }

@@ -88,7 +88,10 @@ impl Heap {
     }
 
     fn swap(&mut self, a: usize, b: usize) {
-        self.entries.swap(a, b);
+        if let (Some(&one), Some(&other)) = (self.entries.get(a), self.entries.get(b)) {
+            self.entries.get_mut(a).into_iter().for_each(|place| *place = other);
+            self.entries.get_mut(b).into_iter().for_each(|place| *place = one);
+        }
         self.settle(a);
         self.settle(b);
     }

@@ -7,7 +7,8 @@ use crate::psn::Qpn;
 use crate::time::Time;
 use crate::wire::Packet;
 use crate::wire::cm::{
-    About, CmError, Dreq, Ids, IpCmHeader, Message, Mra, REJ_PRIVATE_LEN, Rej, RejReason, Rep, Req, service_port,
+    About, CmError, Dreq, Ids, IpCmHeader, Message, Mra, REJ_PRIVATE_LEN, Rej, RejReason, Rep, Req, SIDR_UNSUPPORTED,
+    Sidr, service_port,
 };
 use crate::wire::template::{AddressVector, udp_source_port};
 use core::net::SocketAddr;
@@ -53,6 +54,12 @@ impl Agent {
             Message::Mra(mra) => self.handle_mra(now, &mra),
             Message::Dreq(dreq) => self.handle_dreq(now, path, tid, &dreq, port),
             Message::Drep(ids) => self.handle_drep(now, ids, port),
+            // Datagram services are looked for; NDK has none.
+            Message::SidrReq(sidr) => {
+                let refusal = Sidr { status: SIDR_UNSUPPORTED, ..sidr };
+                answer(path, tid, &Message::SidrRep(refusal), port);
+            }
+            Message::SidrRep(_) => self.counters.out_of_place += 1,
         }
     }
 

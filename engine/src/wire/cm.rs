@@ -4,10 +4,13 @@
 //! nobody sends us, or a value without meaning. The RDMA IP CM header that RDMA_PS_TCP puts at the front of a REQ's private
 //! data is here too ([`IpCmHeader`]).
 
+mod layout;
+
 use super::mad::{MAD_HEADER_LEN, MAD_LEN, MadHeader};
 use crate::gid::Gid;
 use crate::psn::{Psn, Qpn};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use layout::{DATA_LEN, Data, Fields};
 
 /// Private data of a REQ, in bytes; of which the IP CM header takes [`IpCmHeader::LEN`].
 pub const REQ_PRIVATE_LEN: usize = 92;
@@ -94,8 +97,6 @@ pub struct Path {
     /// How long the sender waits for an ACK: 4.096 µs x 2^n.
     pub local_ack_timeout: u8,
 }
-
-const PATH_LEN: usize = 44;
 
 /// ConnectRequest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -311,6 +312,20 @@ pub struct Dreq {
     pub remote_qpn: Qpn,
 }
 
+/// ServiceIDResReq or its answer: the part that a refusal needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sidr {
+    /// The asking side's request id, which the answer repeats.
+    pub request_id: u32,
+    /// Who is asked.
+    pub service_id: u64,
+    /// In the answer: why there is no queue pair ([`SIDR_UNSUPPORTED`]).
+    pub status: u8,
+}
+
+/// Status of a ServiceIDResReqResp: the service id is not supported.
+pub const SIDR_UNSUPPORTED: u8 = 1;
+
 /// A connection-manager message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message {
@@ -328,200 +343,10 @@ pub enum Message {
     Dreq(Dreq),
     /// DisconnectReply.
     Drep(Ids),
-}
-
-/// The bytes after the MAD header.
-const DATA_LEN: usize = MAD_LEN - MAD_HEADER_LEN;
-
-/// Reads the fields of a message's data by their IBTA offset. An offset beyond the data reads as zero; the offsets are
-/// constants, so that does not happen.
-struct Fields<'a>(&'a [u8]);
-
-impl Fields<'_> {
-    fn array<const N: usize>(&self, offset: usize) -> [u8; N] {
-        self.0.get(offset..).and_then(<[u8]>::first_chunk).copied().unwrap_or([0; N])
-    }
-
-    fn u8(&self, offset: usize) -> u8 {
-        let [byte] = self.array(offset);
-        byte
-    }
-
-    fn u16(&self, offset: usize) -> u16 {
-        u16::from_be_bytes(self.array(offset))
-    }
-
-    fn u32(&self, offset: usize) -> u32 {
-        u32::from_be_bytes(self.array(offset))
-    }
-
-    fn u64(&self, offset: usize) -> u64 {
-        u64::from_be_bytes(self.array(offset))
-    }
-
-    fn u24(&self, offset: usize) -> u32 {
-        self.u32(offset) >> 8
-    }
-
-    fn path(&self, offset: usize) -> Path {
-        let fields = Fields(self.0.get(offset..).unwrap_or(&[]));
-        let label = fields.u32(36);
-        Path {
-            local_lid: fields.u16(0),
-            remote_lid: fields.u16(2),
-            local_gid: Gid(fields.array(4)),
-            remote_gid: Gid(fields.array(20)),
-            flow_label: label >> 12,
-            packet_rate: label as u8 & 0x3f,
-            traffic_class: fields.u8(40),
-            hop_limit: fields.u8(41),
-            service_level: fields.u8(42) >> 4,
-            subnet_local: fields.u8(42) & 8 != 0,
-            local_ack_timeout: fields.u8(43) >> 3,
-        }
-    }
-}
-
-/// Writes the fields of a message's data by their IBTA offset.
-struct Data<'a>(&'a mut [u8]);
-
-impl Data<'_> {
-    fn put<const N: usize>(&mut self, offset: usize, bytes: [u8; N]) {
-        if let Some(place) = self.0.get_mut(offset..).and_then(<[u8]>::first_chunk_mut) {
-            *place = bytes;
-        }
-    }
-
-    fn put_u32(&mut self, offset: usize, value: u32) {
-        self.put(offset, value.to_be_bytes());
-    }
-
-    /// A 24-bit number and the byte after it.
-    fn put_u24(&mut self, offset: usize, number: u32, byte: u8) {
-        self.put_u32(offset, number << 8 | u32::from(byte));
-    }
-
-    fn put_ids(&mut self, local: u32, remote: u32) {
-        self.put_u32(0, local);
-        self.put_u32(4, remote);
-    }
-
-    fn put_path(&mut self, offset: usize, path: &Path) {
-        self.put(offset, path.local_lid.to_be_bytes());
-        self.put(offset + 2, path.remote_lid.to_be_bytes());
-        self.put(offset + 4, path.local_gid.0);
-        self.put(offset + 20, path.remote_gid.0);
-        self.put_u32(offset + 36, path.flow_label << 12 | u32::from(path.packet_rate & 0x3f));
-        let service = path.service_level << 4 | u8::from(path.subnet_local) << 3;
-        self.put(offset + 40, [path.traffic_class, path.hop_limit, service, path.local_ack_timeout << 3]);
-    }
-}
-
-impl Req {
-    fn read(fields: &Fields<'_>) -> Self {
-        Self {
-            local_comm_id: fields.u32(0),
-            service_id: fields.u64(8),
-            local_ca_guid: fields.u64(16),
-            local_q_key: fields.u32(28),
-            local_qpn: Qpn::new(fields.u24(32)),
-            responder_resources: fields.u8(35),
-            initiator_depth: fields.u8(39),
-            remote_cm_response_timeout: fields.u8(43) >> 3,
-            transport_service_type: fields.u8(43) >> 1 & 3,
-            end_to_end_flow_control: fields.u8(43) & 1 != 0,
-            starting_psn: Psn::new(fields.u24(44)),
-            local_cm_response_timeout: fields.u8(47) >> 3,
-            retry_count: fields.u8(47) & 7,
-            p_key: fields.u16(48),
-            path_mtu: fields.u8(50) >> 4,
-            rdc_exists: fields.u8(50) & 8 != 0,
-            rnr_retry_count: fields.u8(50) & 7,
-            max_cm_retries: fields.u8(51) >> 4,
-            srq: fields.u8(51) & 8 != 0,
-            extended_transport_type: fields.u8(51) & 7,
-            primary: fields.path(52),
-            alternate: fields.path(52 + PATH_LEN),
-            private_data: fields.array(140),
-        }
-    }
-
-    fn write(&self, data: &mut Data<'_>) {
-        data.put_u32(0, self.local_comm_id);
-        data.put(8, self.service_id.to_be_bytes());
-        data.put(16, self.local_ca_guid.to_be_bytes());
-        data.put_u32(28, self.local_q_key);
-        data.put_u24(32, self.local_qpn.get(), self.responder_resources);
-        data.put_u24(36, 0, self.initiator_depth);
-        let service = self.remote_cm_response_timeout << 3
-            | (self.transport_service_type & 3) << 1
-            | u8::from(self.end_to_end_flow_control);
-        data.put_u24(40, 0, service);
-        data.put_u24(44, self.starting_psn.get(), self.local_cm_response_timeout << 3 | self.retry_count & 7);
-        data.put(48, self.p_key.to_be_bytes());
-        let mtu = self.path_mtu << 4 | u8::from(self.rdc_exists) << 3 | self.rnr_retry_count & 7;
-        let retries = self.max_cm_retries << 4 | u8::from(self.srq) << 3 | self.extended_transport_type & 7;
-        data.put(50, [mtu, retries]);
-        data.put_path(52, &self.primary);
-        data.put_path(52 + PATH_LEN, &self.alternate);
-        data.put(140, self.private_data);
-    }
-}
-
-impl Rep {
-    fn read(fields: &Fields<'_>) -> Self {
-        Self {
-            local_comm_id: fields.u32(0),
-            remote_comm_id: fields.u32(4),
-            local_q_key: fields.u32(8),
-            local_qpn: Qpn::new(fields.u24(12)),
-            starting_psn: Psn::new(fields.u24(20)),
-            responder_resources: fields.u8(24),
-            initiator_depth: fields.u8(25),
-            target_ack_delay: fields.u8(26) >> 3,
-            failover_accepted: fields.u8(26) >> 1 & 3,
-            end_to_end_flow_control: fields.u8(26) & 1 != 0,
-            rnr_retry_count: fields.u8(27) >> 5,
-            srq: fields.u8(27) & 0x10 != 0,
-            local_ca_guid: fields.u64(28),
-            private_data: fields.array(36),
-        }
-    }
-
-    fn write(&self, data: &mut Data<'_>) {
-        data.put_ids(self.local_comm_id, self.remote_comm_id);
-        data.put_u32(8, self.local_q_key);
-        data.put_u24(12, self.local_qpn.get(), 0);
-        data.put_u24(20, self.starting_psn.get(), 0);
-        let delay =
-            self.target_ack_delay << 3 | (self.failover_accepted & 3) << 1 | u8::from(self.end_to_end_flow_control);
-        let retries = self.rnr_retry_count << 5 | u8::from(self.srq) << 4;
-        data.put(24, [self.responder_resources, self.initiator_depth, delay, retries]);
-        data.put(28, self.local_ca_guid.to_be_bytes());
-        data.put(36, self.private_data);
-    }
-}
-
-impl Rej {
-    fn read(fields: &Fields<'_>) -> Self {
-        Self {
-            local_comm_id: fields.u32(0),
-            remote_comm_id: fields.u32(4),
-            rejected: About::from_wire(fields.u8(8) >> 6),
-            info_length: fields.u8(9) >> 1,
-            reason: RejReason::from_wire(fields.u16(10)),
-            ari: fields.array(12),
-            private_data: fields.array(12 + ARI_LEN),
-        }
-    }
-
-    fn write(&self, data: &mut Data<'_>) {
-        data.put_ids(self.local_comm_id, self.remote_comm_id);
-        data.put(8, [self.rejected.to_wire() << 6, self.info_length << 1]);
-        data.put(10, self.reason.to_wire().to_be_bytes());
-        data.put(12, self.ari);
-        data.put(12 + ARI_LEN, self.private_data);
-    }
+    /// ServiceIDResReq: a datagram service is looked for.
+    SidrReq(Sidr),
+    /// ServiceIDResReqResp.
+    SidrRep(Sidr),
 }
 
 impl Message {
@@ -551,6 +376,13 @@ impl Message {
                 remote_comm_id: ids.remote_comm_id,
                 remote_qpn: Qpn::new(fields.u24(8)),
             }),
+            // The request has the partition and four reserved bytes where the answer has its status.
+            attribute::SIDR_REQ => {
+                Self::SidrReq(Sidr { request_id: fields.u32(0), service_id: fields.u64(8), status: 0 })
+            }
+            attribute::SIDR_REP => {
+                Self::SidrRep(Sidr { request_id: fields.u32(0), service_id: fields.u64(12), status: fields.u8(4) })
+            }
             other => return Err(CmError::Attribute(other)),
         };
         Ok((header, message))
@@ -566,6 +398,8 @@ impl Message {
             Self::Mra(_) => attribute::MRA,
             Self::Dreq(_) => attribute::DREQ,
             Self::Drep(_) => attribute::DREP,
+            Self::SidrReq(_) => attribute::SIDR_REQ,
+            Self::SidrRep(_) => attribute::SIDR_REP,
         }
     }
 
@@ -579,6 +413,8 @@ impl Message {
             Self::Mra(_) => "MRA",
             Self::Dreq(_) => "DREQ",
             Self::Drep(_) => "DREP",
+            Self::SidrReq(_) => "SIDR_REQ",
+            Self::SidrRep(_) => "SIDR_REP",
         }
     }
 
@@ -599,6 +435,15 @@ impl Message {
             Self::Dreq(dreq) => {
                 data.put_ids(dreq.local_comm_id, dreq.remote_comm_id);
                 data.put_u24(8, dreq.remote_qpn.get(), 0);
+            }
+            Self::SidrReq(sidr) => {
+                data.put_u32(0, sidr.request_id);
+                data.put(8, sidr.service_id.to_be_bytes());
+            }
+            Self::SidrRep(sidr) => {
+                data.put_u32(0, sidr.request_id);
+                data.put(4, [sidr.status]);
+                data.put(12, sidr.service_id.to_be_bytes());
             }
         }
         mad
@@ -652,59 +497,4 @@ impl IpCmHeader {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_service_ids_of_the_known_ports() {
-        assert_eq!(service_id(7174), 0x0000_0000_0106_1c06);
-        for port in [445, 5445, 4420, 7174] {
-            assert_eq!(service_port(service_id(port)), Some(port));
-        }
-        assert_eq!(service_port(0x0000_0000_0111_1c06), None);
-    }
-
-    #[test]
-    fn every_reject_reason_survives() {
-        for value in 0..=40 {
-            assert_eq!(RejReason::from_wire(value).to_wire(), value);
-        }
-    }
-
-    #[test]
-    fn any_req_survives_the_wire() {
-        let mut mad = [0; MAD_LEN];
-        for (at, byte) in mad.iter_mut().enumerate() {
-            *byte = (at * 37 + 11) as u8;
-        }
-        MadHeader::communication(77, attribute::REQ).write(&mut mad);
-        let (header, message) = Message::parse(&mad).unwrap();
-        let again = message.emit(header.transaction_id);
-        assert_eq!(Message::parse(&again).unwrap().1, message);
-    }
-
-    #[test]
-    fn an_ip_cm_header_survives_and_another_version_is_refused() {
-        for (source, destination) in [("10.9.0.2", "10.9.0.1"), ("fd00:9::2", "fd00:9::1")] {
-            let header = IpCmHeader {
-                source_port: 0x40ce,
-                source: source.parse().unwrap(),
-                destination: destination.parse().unwrap(),
-            };
-            let mut data = [0; REQ_PRIVATE_LEN];
-            header.write(&mut data);
-            assert_eq!(IpCmHeader::parse(&data), Some(header));
-            data[0] = 1;
-            assert_eq!(IpCmHeader::parse(&data), None);
-        }
-    }
-
-    #[test]
-    fn what_is_no_cm_message_is_refused() {
-        assert_eq!(Message::parse(&[0; 255]), Err(CmError::Length));
-        assert_eq!(Message::parse(&[0; MAD_LEN]), Err(CmError::Class));
-        let mut mad = [0; MAD_LEN];
-        MadHeader::communication(1, attribute::LAP).write(&mut mad);
-        assert_eq!(Message::parse(&mad), Err(CmError::Attribute(attribute::LAP)));
-    }
-}
+mod tests;

@@ -78,6 +78,9 @@ impl Display for Message {
             }
             Self::Mra(mra) => write!(f, " id={:#x} to={:#x}", mra.local_comm_id, mra.remote_comm_id),
             Self::Dreq(dreq) => write!(f, " id={:#x} to={:#x}", dreq.local_comm_id, dreq.remote_comm_id),
+            Self::SidrReq(sidr) | Self::SidrRep(sidr) => {
+                write!(f, " request={:#x} service={:#x}", sidr.request_id, sidr.service_id)
+            }
             Self::Rtu(ids) | Self::Drep(ids) => write!(f, " id={:#x} to={:#x}", ids.local_comm_id, ids.remote_comm_id),
         }
     }

@@ -89,14 +89,20 @@ impl FrameTemplate {
         self.len as usize
     }
 
-    /// Bytes of a whole frame with these extension headers and this much payload, pad and ICRC included.
+    /// Bytes of a whole frame with these extension headers and this much payload, pad and ICRC included; `usize::MAX`,
+    /// which is no frame's, when they cannot be counted.
     pub const fn frame_len(&self, ext: &Ext, payload_len: usize) -> usize {
-        self.len as usize + BTH_LEN + ext.extension().len() + payload_len.next_multiple_of(4) + ICRC_LEN
+        // Each at most a few dozen.
+        let headers = self.len as usize + BTH_LEN + ext.extension().len() + ICRC_LEN;
+        match payload_len.checked_next_multiple_of(4) {
+            Some(padded) => padded.saturating_add(headers),
+            None => usize::MAX,
+        }
     }
 
     /// Bytes from the IP header on of a frame: what an IP MTU limits.
     pub const fn ip_len(&self, ext: &Ext, payload_len: usize) -> usize {
-        self.frame_len(ext, payload_len) - (self.len as usize - self.ip.len() - UDP_LEN)
+        self.frame_len(ext, payload_len).saturating_sub((self.len as usize).saturating_sub(self.ip.len() + UDP_LEN))
     }
 
     /// Fills `frame`, which has exactly [`FrameTemplate::frame_len`] bytes: headers, then `fill` writes the payload in
@@ -157,10 +163,32 @@ impl FrameTemplate {
     /// Computes and stores the ICRC.
     #[inline]
     fn seal<C: Crc32>(&self, crc: C, frame: &mut [u8]) -> Option<()> {
-        let link_len = self.header_len() - UDP_LEN - self.ip.len();
+        let link_len = self.header_len().checked_sub(UDP_LEN + self.ip.len())?;
         let (covered, trailer) = frame.split_last_chunk_mut::<ICRC_LEN>()?;
         let icrc = icrc::compute(crc, &self.ip, covered.get(link_len..)?)?;
         *trailer = icrc.to_le_bytes();
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use core::net::Ipv4Addr;
+
+    /// T-33: no frame has the length that a payload beyond all counting comes to, so none is filled.
+    #[test]
+    fn a_payload_beyond_all_counting_gives_a_length_that_no_frame_has() {
+        let (source, destination) = (IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::BROADCAST));
+        let (source_mac, destination_mac) = ([2; 6], [4; 6]);
+        let (vlan_tci, hop_limit, dscp, source_port) = (None, 64, 0, 0xc000);
+        let av =
+            AddressVector { source_mac, destination_mac, vlan_tci, source, destination, hop_limit, dscp, source_port };
+        let template = FrameTemplate::new(&av).unwrap();
+        assert_eq!(template.frame_len(&Ext::None, 5), 14 + 20 + 8 + 12 + 8 + 4);
+        assert_eq!(template.ip_len(&Ext::None, 5), 20 + 8 + 12 + 8 + 4);
+        for payload_len in [usize::MAX, usize::MAX - 3, usize::MAX - 40] {
+            assert_eq!(template.frame_len(&Ext::None, payload_len), usize::MAX);
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::peer::*;
 use super::*;
+use crate::wire::cm::{SIDR_UNSUPPORTED, Sidr};
 
 /// CN-11: the passive side gives up before the RTU; the active side hears of it.
 #[test]
@@ -111,4 +112,19 @@ fn a_disconnect_after_the_dreq_was_answered_for_the_consumer_is_graceful() {
     desk.disconnect().unwrap();
     assert_eq!(desk.sheet.take(), (std::vec![], std::vec![Seen::Disconnected(true)]));
     assert_eq!(desk.disconnect(), Err(WrongState));
+}
+
+/// A datagram service is looked for: NDK has none, and who asks is told so in the transaction that asked.
+#[test]
+fn a_service_that_is_looked_for_is_not_supported() {
+    let mut desk = Desk::new();
+    let asked = Sidr { request_id: 0x1234, service_id: 0x0000_0000_0111_1c06, status: 0 };
+    desk.hear(&Message::SidrReq(asked));
+    let (_, tid, said) = desk.sheet.one();
+    assert_eq!((tid, said), (PEER_TID, Message::SidrRep(Sidr { status: SIDR_UNSUPPORTED, ..asked })));
+    assert_eq!((desk.agent.free_count(), desk.sheet.told.len()), (4, 0));
+    // Nobody answers an answer.
+    desk.hear(&Message::SidrRep(asked));
+    assert!(desk.sheet.said.is_empty());
+    assert_eq!(desk.agent.counters().out_of_place, 1);
 }

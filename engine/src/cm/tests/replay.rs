@@ -41,7 +41,7 @@ fn lines(mut file: &[u8]) -> Vec<Line> {
 fn to(id: ConnectionId, message: Message) -> Message {
     let mut message = message;
     match &mut message {
-        Message::Req(_) => (),
+        Message::Req(_) | Message::SidrReq(_) | Message::SidrRep(_) => (),
         Message::Rep(rep) => rep.remote_comm_id = id.0,
         Message::Rtu(ids) | Message::Drep(ids) => ids.remote_comm_id = id.0,
         Message::Rej(rej) => rej.remote_comm_id = id.0,
@@ -117,6 +117,7 @@ fn what_linux_answered_is_understood_by_our_active_side() {
                     desk.path = line.path;
                     desk.connect();
                 }
+                Message::SidrReq(_) | Message::SidrRep(_) => panic!("no datagram service was recorded"),
                 Message::Rtu(_) => desk.agent.complete(desk.id, &mut desk.sheet).unwrap(),
                 Message::Dreq(_) => desk.disconnect().unwrap(),
                 Message::Rep(_) | Message::Rej(_) | Message::Mra(_) | Message::Drep(_) => {

@@ -144,7 +144,9 @@ impl Reads {
                     }
                 }
             }
-            self.replies.remove(0);
+            // Not `remove`, which can panic as far as the compiler knows.
+            let mut paid = true;
+            self.replies.retain(|_| !core::mem::take(&mut paid));
         }
         Ok(None)
     }
