@@ -11,6 +11,8 @@ mod memory;
 mod posting;
 mod srq;
 
+pub use connection::{Event, Got, OnDisconnect, address_bytes};
+pub use listening::{OnConnect, SharedEndpoint};
 pub use memory::{Mw, va_sge};
 
 use crate::memory::Buffer;
