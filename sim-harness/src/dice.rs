@@ -14,6 +14,12 @@ impl Dice {
         Self((z ^ z >> 31) | 1)
     }
 
+    /// A generator of its own, split from this one.
+    #[must_use]
+    pub fn split(&mut self) -> Self {
+        Self::new(self.roll(), 0)
+    }
+
     /// The next number.
     pub fn roll(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;

@@ -66,6 +66,11 @@ impl Node {
         &self.addresses
     }
 
+    /// Frames that the provider has and that have not left.
+    pub fn frames_out(&self) -> usize {
+        self.tray().out
+    }
+
     /// A frame has left: its buffer is used again.
     pub fn give_back(&self, frame: Vec<u8>) {
         let mut tray = self.tray();

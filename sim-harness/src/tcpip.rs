@@ -258,7 +258,7 @@ mod tests {
         fn step(&mut self) -> bool {
             for from in 0..2 {
                 for frame in self.stacks[from].poll(self.now) {
-                    for arrival in self.wires[from].carry(self.now, frame.len()) {
+                    for arrival in self.wires[from].carry(self.now, &frame) {
                         self.count += 1;
                         self.on_the_way.insert((arrival.at, self.count), (1 - from, frame.clone()));
                     }

@@ -7,7 +7,7 @@
 use crate::dice::Dice;
 use crate::platform::{Node, SimPlatform};
 use crate::station::{ProviderStation, Station};
-use crate::wire::{Direction, Manners};
+use crate::wire::{Direction, Manners, Rule};
 use ndk_provider::limits::Limits;
 use ndk_provider::platform::{LocalInterface, NextHop, Unresolved};
 use ndk_provider::port::Port;
@@ -145,6 +145,18 @@ impl World {
         self.places[node].out.set_manners(manners);
     }
 
+    /// From now on this decides what becomes of the frames out of a station.
+    pub fn set_rule(&mut self, node: NodeId, rule: impl Rule + 'static) {
+        self.places[node].out.set_rule(rule);
+    }
+
+    /// From now on every wire is good.
+    pub fn heal(&mut self) {
+        for place in &mut self.places {
+            place.out.set_manners(Manners::GOOD);
+        }
+    }
+
     /// Virtual nanoseconds.
     pub fn now(&self) -> u64 {
         self.clock.load(Ordering::Relaxed)
@@ -190,7 +202,7 @@ impl World {
         let everybody = frame.first().is_some_and(|first| first & 1 != 0);
         let takes = |place: &Place| everybody || frame.starts_with(&place.station.mac());
         let to: Vec<NodeId> = (0..self.places.len()).filter(|&id| id != from && takes(&self.places[id])).collect();
-        let arrivals = self.places[from].out.carry(now, frame.len());
+        let arrivals = self.places[from].out.carry(now, &frame);
         for arrival in arrivals {
             for &to in &to {
                 let mut copy = frame.clone();
