@@ -273,6 +273,11 @@ impl<P: Platform> ConnectorState<P> {
                 details.rnr_retry = rep.rnr_retry_count;
                 details.of_our_kind = is_of_our_kind(rep.local_ca_guid);
                 let qp = details.qp.clone()?;
+                if qp.is_joined() {
+                    // Another connector was faster with it.
+                    counters.connect_failure.add(1);
+                    return Some(details.end(STATUS_CONNECTION_ABORTED));
+                }
                 details.joined = true;
                 qp.connect(details.attributes(qp.qpn)?, details.of_our_kind, details.path?.destination);
                 let completion = details.complete(STATUS_SUCCESS);
@@ -310,11 +315,26 @@ impl<P: Platform> ConnectorState<P> {
         })
     }
 
+    /// Counts a connection, or an attempt at one, that ends in this phase; a disconnect has counted itself (CN-55, OID-14).
+    fn count_end(&self, phase: Phase) {
+        let counters = &self.adapter.port.counters;
+        match phase {
+            Phase::Established => counters.active_connection.sub(1),
+            Phase::Connecting | Phase::Accepted | Phase::Requested | Phase::Accepting => {
+                counters.connect_failure.add(1);
+            }
+            Phase::Idle | Phase::Disconnecting | Phase::Over => (),
+        }
+    }
+
     fn lose(&self, details: &mut Details<P>) -> Option<Told> {
         if details.phase == Phase::Over {
             return None;
         }
-        self.adapter.port.counters.connection_error.add(1);
+        if details.phase == Phase::Established {
+            self.adapter.port.counters.connection_error.add(1);
+        }
+        self.count_end(details.phase);
         // OQ-45: an abort flushes, unlike a graceful disconnect.
         let told = details.end(STATUS_CONNECTION_ABORTED);
         Some(Told { commands: command::FLUSH, ..told })

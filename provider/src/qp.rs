@@ -152,6 +152,11 @@ impl<P: Platform> QpState<P> {
         self.peer.iter().zip(halves).all(|(peer, half)| peer.load(Ordering::Relaxed) == half)
     }
 
+    /// Whether it was given a connection once: there is no second (CN-40).
+    pub(crate) fn is_joined(&self) -> bool {
+        self.peer.iter().any(|half| half.load(Ordering::Relaxed) != 0)
+    }
+
     /// Leaves the attributes of a connection with `peer` for the core; the caller kicks.
     pub(crate) fn connect(&self, attributes: Attributes, of_our_kind: bool, peer: IpAddr) {
         let _raised = self.port.platform.raise();
@@ -162,8 +167,9 @@ impl<P: Platform> QpState<P> {
         self.command(command::CONNECT);
     }
 
-    /// Sends what the FIFO holds. In no other lane.
+    /// Sends what the FIFO holds. In no other lane; its owner, too, is not to be preempted (T-11).
     fn send_egress(&self) {
+        let _raised = self.port.platform.raise();
         self.egress_lane.kick(|()| {
             // SAFETY: the egress lane has one holder at a time.
             let mut frames = unsafe { self.egress.receiver() };

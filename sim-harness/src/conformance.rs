@@ -6,6 +6,7 @@
 pub mod adp;
 pub mod basics;
 pub mod cn;
+pub mod cn_end;
 pub mod com;
 pub mod cq;
 pub mod lam;
@@ -53,6 +54,7 @@ pub const AREAS: &[(&str, &[Case])] = &[
     ("com", com::CASES),
     ("lt", lt::CASES),
     ("cn", cn::CASES),
+    ("cn_end", cn_end::CASES),
     ("ls", ls::CASES),
     ("se", se::CASES),
     ("adp", adp::CASES),

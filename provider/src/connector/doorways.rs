@@ -75,7 +75,7 @@ fn random_psn<P: Platform>(platform: &P) -> Psn {
 /// Starts to connect: everything is checked and noted, then the next hop is asked for.
 fn connect<P: Platform>(
     connector: &Borrowed<'_, Connector<P>>,
-    qp: Ref<Qp<P>>,
+    qp: &Ref<Qp<P>>,
     plan: &Plan,
     limits: (u32, u32),
     pending: PendingRequest,
@@ -93,19 +93,24 @@ fn connect<P: Platform>(
         source_port: udp_source_port(Qpn::GENERAL_SERVICES, Qpn::GENERAL_SERVICES),
     };
     let psn = random_psn(&port.platform);
+    // Outside the closure: what it holds, an address, is not let go of under the lock.
+    let mut note = Some(note);
     let begun = connector.with(|details| {
-        if details.phase != Phase::Idle {
+        // CN-40: neither of them a second time.
+        if details.phase != Phase::Idle || qp.is_joined() {
             return false;
         }
         details.phase = Phase::Connecting;
-        details.qp = Some(qp);
+        details.qp = Some(qp.clone());
         (details.local, details.peer, details.path) = (Some(plan.local), Some(plan.peer), Some(path));
         details.path_mtu = crate::connections::link_mtu(plan.ip_mtu, plan.local.ip());
         (details.inbound, details.outbound) = (capped(limits.0), capped(limits.1));
         details.responder_psn = psn;
         details.keep_private_data(plan.private_data.get(..plan.private_length).unwrap_or(&[]));
         details.pending = Some(pending);
-        note(details);
+        if let Some(note) = note.take() {
+            note(details);
+        }
         true
     });
     if !begun {
@@ -166,6 +171,9 @@ fn accept<P: Platform>(
             Phase::Over => STATUS_CONNECTION_ABORTED,
             _ => STATUS_INVALID_DEVICE_STATE,
         })?;
+        if qp.is_joined() {
+            return Err(STATUS_INVALID_DEVICE_STATE);
+        }
         details.qp = Some(qp.clone());
         details.responder_psn = psn;
         details.inbound = super::agreed(capped(limits.0), details.inbound);
@@ -202,10 +210,7 @@ fn accept<P: Platform>(
 fn abandon<P: Platform>(connector: &Borrowed<'_, Connector<P>>) {
     let port = &connector.adapter.port;
     let (id, qp, told, hold) = connector.with(|details| {
-        let stood = matches!(details.phase, Phase::Established | Phase::Disconnecting);
-        if stood {
-            port.counters.active_connection.sub(1);
-        }
+        connector.count_end(details.phase);
         details.event = DisconnectEvent::None;
         let told = details.end(STATUS_CANCELLED);
         // A queue pair that never got the connection may be tried with another connector.
@@ -312,7 +317,7 @@ ndk_types::abi! {
             private_length: data_length as usize,
         };
         let pending = PendingRequest { completion, context: Context(context) };
-        connect(&connector, qp.counted(), &plan, (inbound, outbound), pending, |details| details.hold = Some(hold))
+        connect(&connector, &qp.counted(), &plan, (inbound, outbound), pending, |details| details.hold = Some(hold))
     }
 
     /// NdkConnectWithSharedEndpoint: SE-03, SE-04, SE-07, SE-08. At or below DISPATCH_LEVEL.
@@ -362,7 +367,7 @@ ndk_types::abi! {
         };
         let pending = PendingRequest { completion, context: Context(context) };
         let shared = shared.counted();
-        connect(&connector, qp.counted(), &plan, (inbound, outbound), pending, |details| details.shared = Some(shared))
+        connect(&connector, &qp.counted(), &plan, (inbound, outbound), pending, |details| details.shared = Some(shared))
     }
 
     /// NdkCompleteConnect. At or below DISPATCH_LEVEL; completes inline.
@@ -463,6 +468,7 @@ ndk_types::abi! {
             let id = connector.with(|details| {
                 let id = details.id.filter(|_| matches!(details.phase, Phase::Requested | Phase::Accepted));
                 if id.is_some() {
+                    connector.count_end(details.phase);
                     details.phase = Phase::Over;
                 }
                 id

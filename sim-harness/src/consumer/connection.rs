@@ -78,7 +78,9 @@ impl Connector {
         );
         source.fill(0xdd);
         destination.fill(0xdd);
-        copy.iter_mut().for_each(|copy| copy.fill(0xdd));
+        if let Some(copy) = &mut copy {
+            copy.fill(0xdd);
+        }
         std::hint::black_box((source, destination, copy));
         pending.settle(status)
     }
