@@ -233,6 +233,7 @@ mod tests {
         Slots::try_new(capacity, 8, || 7).unwrap()
     }
 
+    /// T-04
     #[test]
     fn a_stale_number_finds_nothing() {
         let slots = table(1);
@@ -249,6 +250,7 @@ mod tests {
         assert!(slots.pin(number, generation).is_none());
     }
 
+    /// T-04
     #[test]
     fn the_last_one_who_looks_gives_the_reference_back() {
         let slots = table(2);
@@ -267,6 +269,7 @@ mod tests {
         assert_eq!(slots.free_count(), 2);
     }
 
+    /// T-42
     #[test]
     fn slots_are_reused_oldest_first() {
         let slots = table(3);
@@ -278,6 +281,7 @@ mod tests {
         assert!(slots.reserve().is_none());
     }
 
+    /// T-04
     #[test]
     fn pins_and_a_retirement_on_many_threads_free_the_object_once() {
         for round in 0..if cfg!(miri) { 5 } else { 200 } {

@@ -31,6 +31,10 @@ pub struct Tray {
     /// Frame buffers to be used again.
     spare: Vec<Vec<u8>>,
     out: usize,
+    /// How often the processor is raised to DISPATCH_LEVEL.
+    pub raised: u32,
+    /// Lengths of the frames that were taken or sent below DISPATCH_LEVEL, where their owner could be preempted (T-11).
+    pub preemptible: Vec<usize>,
     /// Somebody was refused a frame.
     pub starved: bool,
 }
@@ -82,6 +86,16 @@ impl Node {
 /// The platform of a node.
 #[derive(Clone, Debug)]
 pub struct SimPlatform(pub Arc<Node>);
+
+/// While it lives the node's processor is at DISPATCH_LEVEL.
+#[derive(Debug)]
+pub struct Raised(Arc<Node>);
+
+impl Drop for Raised {
+    fn drop(&mut self) {
+        self.0.tray().raised -= 1;
+    }
+}
 
 /// A transmit buffer.
 #[derive(Debug)]
@@ -140,7 +154,7 @@ impl Signal for SimSignal {
 impl Platform for SimPlatform {
     type Frame = Frame;
     type Mapping = SimMapping;
-    type Raised = ();
+    type Raised = Raised;
     type Signal = SimSignal;
 
     const TIMER_GRANULARITY: Duration = Duration::from_micros(200);
@@ -153,7 +167,10 @@ impl Platform for SimPlatform {
         self.0.dice.lock().unwrap_or_else(std::sync::PoisonError::into_inner).fill(bytes);
     }
 
-    fn raise(&self) -> Self::Raised {}
+    fn raise(&self) -> Raised {
+        self.0.tray().raised += 1;
+        Raised(self.0.clone())
+    }
 
     fn frame(&self, len: usize) -> Option<Frame> {
         let mut tray = self.0.tray();
@@ -162,6 +179,9 @@ impl Platform for SimPlatform {
             return None;
         }
         tray.out += 1;
+        if tray.raised == 0 {
+            tray.preemptible.push(len);
+        }
         let mut bytes = tray.spare.pop().unwrap_or_else(|| Vec::with_capacity(8192));
         bytes.clear();
         bytes.resize(len, 0);
@@ -171,7 +191,11 @@ impl Platform for SimPlatform {
     fn transmit(&self, frames: &mut dyn Iterator<Item = Frame>) {
         for mut frame in frames {
             let bytes = std::mem::take(&mut frame.bytes);
-            self.0.tray().frames.push(bytes);
+            let mut tray = self.0.tray();
+            if tray.raised == 0 {
+                tray.preemptible.push(bytes.len());
+            }
+            tray.frames.push(bytes);
         }
     }
 
