@@ -247,6 +247,20 @@ impl Agent {
         Ok(connection)
     }
 
+    /// Timewait is nobody's quota (T-42): when every slot is taken, the connection that has rested longest and whose owner is
+    /// gone gives its slot to a new one.
+    fn make_room(&mut self, port: &mut impl CmPort) {
+        if self.free_count > 0 {
+            return;
+        }
+        let resting = self.connections.iter().filter(|one| one.abandoned && one.state == State::Timewait);
+        let oldest = resting.min_by_key(|one| one.deadline.unwrap_or(Time::ZERO)).map(|one| one.id);
+        if let Some(id) = oldest {
+            self.release(id);
+            port.event(id, CmEvent::Released);
+        }
+    }
+
     fn release(&mut self, id: ConnectionId) {
         let slot = self.slot_of(id);
         let Some(connection) = self.connections.get_mut(slot) else { return };
@@ -266,6 +280,7 @@ impl Agent {
         port: &mut impl CmPort,
     ) -> Result<ConnectionId, NoRoom> {
         let guid = self.guid;
+        self.make_room(port);
         let connection = self.allocate(request.path)?;
         let mut private_data = [0; REQ_PRIVATE_LEN];
         let ip = IpCmHeader {

@@ -127,7 +127,8 @@ fn take_due<P: Platform>(cq: &Ref<Cq<P>>, notifier: &mut Notifier) -> Option<Not
     let since = cq.held_since.fetch_min(now.as_nanos(), Ordering::AcqRel).min(now.as_nanos());
     let waited = now.since(Time::from_nanos(since));
     let due = notifier.take_notification_if(&cq.ring, |fresh| moderation.is_due(fresh, waited));
-    if due.is_some() || cq.ring.unread() == 0 {
+    if due.is_some() || cq.ring.unread() == 0 || !cq.ring.is_armed() {
+        // Nothing is held back: told, read, or nobody asked. An arm looks again.
         cq.held_since.store(u64::MAX, Ordering::Release);
     } else if moderation.interval_us != u32::MAX {
         let at = Time::from_nanos(since).after(Duration::from_micros(u64::from(moderation.interval_us)));

@@ -175,6 +175,11 @@ impl<E: Copy> CqRing<E> {
         u64::from(depth).min(capacity(word.class()))
     }
 
+    /// Whether the consumer has armed it and has not been called since.
+    pub fn is_armed(&self) -> bool {
+        self.word().arm().is_some()
+    }
+
     /// How many completions are unread, counting those whose producers are still writing; a moment's view.
     pub fn unread(&self) -> u64 {
         let head = self.head.load(Ordering::Acquire);

@@ -12,8 +12,10 @@ mod posting;
 mod srq;
 
 pub use connection::{Event, Got, OnDisconnect, address_bytes};
+pub use cq::{QpShape, Watch};
 pub use listening::{OnConnect, SharedEndpoint};
-pub use memory::{Mw, va_sge};
+pub use memory::{BuiltLam, Mw, va_sge};
+pub use srq::Srq;
 
 use crate::memory::Buffer;
 use ndk_provider::platform::Platform;

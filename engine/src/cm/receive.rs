@@ -92,6 +92,7 @@ impl Agent {
             let refusal = rej(0, req.local_comm_id, About::Req, RejReason::InvalidServiceId, [0; REJ_PRIVATE_LEN]);
             return answer(path, tid, &Message::Rej(refusal), port);
         }
+        self.make_room(port);
         let Ok(connection) = self.allocate(*path) else {
             let full = rej(0, req.local_comm_id, About::Req, RejReason::NoResources, [0; REJ_PRIVATE_LEN]);
             return answer(path, tid, &Message::Rej(full), port);

@@ -165,7 +165,7 @@ fn a_fenced_request_waits_for_the_reads_before_it(bed: &mut dyn Bed) {
     let pair = Pair::new(bed);
     let region = open_region(&pair.server);
     let (va, token) = (pair.server.buffer.va(), region.remote_token());
-    pair.server.buffer.write(0, &vec!vec![5; 32_000]);
+    pair.server.buffer.write(0, &vec![5; 32_000]);
     // The write sends what the read brought: without the fence it would send what was there before.
     let sgl = [pair.client.sge(0, 32_000)];
     pair.client.qp.read(1, &sgl, va, token, 0).unwrap();

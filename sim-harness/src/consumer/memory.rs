@@ -1,6 +1,9 @@
 //! NDK_PD, NDK_MR, NDK_MW and logical addresses: what the demo does not need.
 
-#![expect(clippy::not_unsafe_ptr_arg_deref, reason = "wrong pointers are what these functions are for; cases pass good ones or NULL")]
+#![expect(
+    clippy::not_unsafe_ptr_arg_deref,
+    reason = "wrong pointers are what these functions are for; cases pass good ones or NULL"
+)]
 
 use super::{
     Adapter, Failed, Ledger, Mr, Pd, Pending, call, check, close_complete, context, context_of, create_complete,
