@@ -191,7 +191,7 @@ impl Swarm {
             let mut own = dice.split();
             match dice.below(4) {
                 0 => {
-                    let mut some = || own.below(40) as f64 / 1_000.0;
+                    let mut some = || f64::from(own.below(40) as u32) / 1_000.0;
                     let (loss, reorder, duplicate, corrupt) = (some(), some(), some(), some());
                     self.world.set_manners(host, Manners { loss, reorder, duplicate, corrupt, ..Manners::GOOD });
                 }
@@ -199,7 +199,7 @@ impl Swarm {
                 1 => {
                     let period = 5 + own.below(30);
                     let rule = move |number: u64, _: &[u8], _: u64| {
-                        if number % period == 0 { Verdict::Drop } else { Verdict::Pass }
+                        if number.is_multiple_of(period) { Verdict::Drop } else { Verdict::Pass }
                     };
                     self.world.set_rule(host, rule);
                 }

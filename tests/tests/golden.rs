@@ -138,6 +138,7 @@ fn hex(bytes: &[u8]) -> String {
 /// The decoder's line for a REQ, REP or REJ.
 fn cm_line(source: IpAddr, transaction_id: u64, message: &Message) -> Option<String> {
     let fields = match message {
+        Message::SidrReq(_) | Message::SidrRep(_) => panic!("no datagram service was recorded"),
         Message::Req(req) => format!(
             "lcid={:08x} svc={:016x} qpn={:06x} respres={} depth={} psn={:06x} remTO={} locTO={} retry={} e2e={} \
              mtu={} rnr={} maxcm={} srq={} ackTO={} pd={}",
@@ -244,7 +245,7 @@ fn the_operations_of_every_capture_are_counted_as_the_other_decoder_counted_them
 
 #[test]
 fn every_cm_message_reads_as_the_other_decoder_read_it_and_is_said_again_byte_for_byte() {
-    let mut messages = 0;
+    let (mut messages, mut looked_for) = (0, 0);
     for file in expected() {
         let frames = frames(&file.name);
         let mut lines = Vec::new();
@@ -255,13 +256,19 @@ fn every_cm_message_reads_as_the_other_decoder_read_it_and_is_said_again_byte_fo
             let Ok((header, message)) = Message::parse(packet.payload) else {
                 continue;
             };
+            // Of datagram services only what a refusal needs is read.
+            if let Message::SidrReq(sidr) | Message::SidrRep(sidr) = message {
+                assert_eq!((sidr.service_id >> 16, header.transaction_id >> 32), (0x111, 2), "{}", file.name);
+                looked_for += 1;
+                continue;
+            }
             assert_eq!(message.emit(header.transaction_id), packet.payload, "{}", file.name);
             messages += 1;
             lines.extend(cm_line(packet.ip.source(), header.transaction_id, &message));
         }
         assert_eq!(lines, file.cm, "{}", file.name);
     }
-    assert!(messages > 200);
+    assert!(messages > 200 && looked_for >= 2, "{messages}, {looked_for}");
 }
 
 /// The RDMA IP CM header names the addresses the packet itself has.
