@@ -7,6 +7,10 @@ static ALLOCATOR: wdk_alloc::WdkAllocator = wdk_alloc::WdkAllocator;
 
 extern crate wdk_panic;
 
+pub mod adapter;
+pub mod config;
+pub mod kernel;
+
 use wdk_sys::{NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT, STATUS_SUCCESS};
 
 /// The driver's entry.
