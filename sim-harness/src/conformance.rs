@@ -21,6 +21,7 @@ pub mod qp;
 pub mod se;
 pub mod srq;
 pub mod wr;
+pub mod wr_flags;
 
 use crate::bed::Bed;
 
@@ -48,6 +49,7 @@ pub const AREAS: &[(&str, &[Case])] = &[
     ("mw", mw::CASES),
     ("lam", lam::CASES),
     ("wr", wr::CASES),
+    ("wr_flags", wr_flags::CASES),
     ("cq", cq::CASES),
     ("srq", srq::CASES),
     ("qp", qp::CASES),
