@@ -28,6 +28,9 @@ impl HeldPool {
         let mut free = Vec::new();
         free.try_reserve_exact(count as usize).ok()?;
         for _ in 0..count {
+            if free.len() == free.capacity() {
+                return None;
+            }
             let mut buffer = Vec::new();
             buffer.try_reserve_exact(HELD_FRAME_SIZE).ok()?;
             buffer.resize(HELD_FRAME_SIZE, 0u8);
@@ -74,7 +77,12 @@ impl Drop for Held {
     fn drop(&mut self) {
         // SAFETY: the buffer is taken once, here, and `self` is not used again.
         let buffer = unsafe { ManuallyDrop::take(&mut self.buffer) };
-        self.pool.free.with(|free| free.push(buffer));
+        self.pool.free.with(|free| {
+            // There is room, since it came from there; said where `push` can see it, so that it has no reason to grow.
+            if free.len() < free.capacity() {
+                free.push(buffer);
+            }
+        });
     }
 }
 

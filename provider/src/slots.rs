@@ -92,6 +92,10 @@ impl<R> Slots<R> {
         let mut numbers = Vec::new();
         numbers.try_reserve_exact(capacity as usize).ok()?;
         for number in 0..capacity {
+            // What was reserved; said where `push` can see it, so that it has no reason to grow.
+            if table.len() == table.capacity() || numbers.len() == numbers.capacity() {
+                return None;
+            }
             let generation = u64::from(first_generation() & generation_mask);
             table.push(Slot {
                 word: AtomicU64::new(generation << GENERATION_SHIFT | DEAD),
