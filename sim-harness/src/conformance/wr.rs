@@ -289,7 +289,7 @@ fn a_bad_token_to_invalidate_ends_the_connection(bed: &mut dyn Bed) {
     let pair = Pair::new(bed);
     pair.server.qp.receive(1, &[pair.server.sge(0, 8)]).unwrap();
     pair.client.qp.send_and_invalidate(2, &[pair.client.sge(0, 8)], 0, 0x1234_5678).unwrap();
-    assert_ne!(results(bed, &pair.client, 50)[0].Status, STATUS_SUCCESS);
+    assert_eq!(results(bed, &pair.client, 50)[0].Status, STATUS_REMOTE_RESOURCES);
     pass(bed, 50);
     assert_eq!(pair.server_events.load(std::sync::atomic::Ordering::SeqCst), 1);
     pair.close(bed);
