@@ -154,6 +154,47 @@ fn windows_may_overlap_and_any_connection_of_the_domain_may_use_them(bed: &mut d
     pair.close(bed);
 }
 
+fn a_connection_of_another_domain_cannot_use_a_window(bed: &mut dyn Bed) {
+    let pair = Pair::new(bed);
+    let other = pair.server.adapter.create_pd().unwrap();
+    // Region and window are another domain's than the queue pair the peer comes by; one of the other domain binds.
+    let (region, window) = (other.create_mr(false).unwrap(), other.create_mw().unwrap());
+    region.register(&pair.server.buffer, NDK_MR_FLAG_ALLOW_LOCAL_WRITE).unwrap();
+    let client_qp = pair.client.pd.create_qp(&pair.client.cq, 4, 1, 0).unwrap();
+    let server_qp = other.create_qp(&pair.server.cq, 4, 1, 0).unwrap();
+    let active = pair.client.adapter.create_connector().unwrap();
+    let connecting = active.connect(&client_qp, crate::bed::ipv4(0), super::pair::smb(1), 1, b"");
+    let passive = super::pair::arrival(bed, &pair.listener);
+    let (accepting, _) = passive.accept(&server_qp, 1, b"");
+    assert_eq!(wait(bed, connecting), STATUS_SUCCESS);
+    active.complete_connect().unwrap();
+    assert_eq!(wait(bed, accepting), STATUS_SUCCESS);
+    let va = pair.server.buffer.va();
+    let refused = pair.server.qp.bind(1, &region, &window, va, 100, BOTH);
+    assert_eq!(refused, Err(Failed("NdkBind", STATUS_INVALID_PARAMETER)));
+    server_qp.bind(2, &region, &window, va, 100, BOTH).unwrap();
+    assert_eq!(results(bed, &pair.server, 2)[0].Status, STATUS_SUCCESS);
+    let (sgl, token) = ([pair.client.sge(0, 8)], window.remote_token());
+    pair.client.buffer.write(0, &[7; 8]);
+    client_qp.write(3, &sgl, va, token, 0).unwrap();
+    assert_eq!(results(bed, &pair.client, 5)[0].Status, STATUS_SUCCESS, "the domain's own connection may");
+    pair.server.qp.receive(4, &[pair.server.sge(100, 8)]).unwrap();
+    pair.client.qp.write(5, &sgl, va + 50, token, 0).unwrap();
+    assert_eq!(results(bed, &pair.client, 50)[0].Status, STATUS_REMOTE_RESOURCES);
+    assert_eq!(pair.server.buffer.read(50, 8), [0; 8]);
+    // WR-47: what the other end had posted is cancelled.
+    let ended = results(bed, &pair.server, 50);
+    assert_eq!((ended[0].RequestContext.addr(), ended[0].Status), (4, STATUS_CANCELLED));
+    active.close();
+    passive.close();
+    client_qp.close();
+    server_qp.close();
+    window.close();
+    region.close();
+    other.close();
+    pair.close(bed);
+}
+
 fn a_region_with_windows_is_busy_and_closes_after_them(bed: &mut dyn Bed) {
     let pair = Pair::new(bed);
     let (region, window) = region_and_window(&pair, NDK_MR_FLAG_ALLOW_LOCAL_WRITE);
@@ -230,6 +271,11 @@ pub const CASES: &[Case] = &[
         "MW-10 MW-14 T-31",
         "windows_may_overlap_and_any_connection_of_the_domain_may_use_them",
         windows_may_overlap_and_any_connection_of_the_domain_may_use_them,
+    ),
+    case(
+        "PD-05 WR-47 T-31",
+        "a_connection_of_another_domain_cannot_use_a_window",
+        a_connection_of_another_domain_cannot_use_a_window,
     ),
     case(
         "MW-11 LT-06",
