@@ -5,6 +5,7 @@
 //! * `stack`, `loader`, `export`: the border to image code, how an image comes in, what it may call.
 //! * `sched`, `irql`: kernel threads, one at a time; the level of a processor.
 //! * `verifier`: the list of broken rules.
+//! * `driver`: a driver from its entry to its unload. `kmdf`: the driver framework.
 //! * `nt`: ntoskrnl. `wdk`: its types and prototypes, as the image has them.
 
 #![expect(
@@ -15,8 +16,12 @@
     reason = "a kernel is given addresses by drivers and answers with addresses: each use says on which page's promise it rests"
 )]
 
+#[cfg(test)]
+mod bad_drivers;
+pub mod driver;
 pub mod export;
 pub mod irql;
+pub mod kmdf;
 pub mod loader;
 pub mod machine;
 pub mod nt;

@@ -2,6 +2,7 @@
 
 use super::export::ExportTable;
 use super::irql::{self, Irql};
+use super::kmdf::{self, Kmdf};
 use super::loader::{Image, LoadError};
 use super::nt::Nt;
 use super::sched::{Scheduler, Woken};
@@ -26,8 +27,11 @@ pub struct Machine {
     pub sched: Arc<Scheduler>,
     /// ntoskrnl.
     pub nt: Nt,
+    /// The driver framework.
+    pub kmdf: Kmdf,
     exports: RwLock<ExportTable>,
     log: Mutex<Vec<String>>,
+    failing: Mutex<Vec<String>>,
 }
 
 impl std::fmt::Debug for Machine {
@@ -41,12 +45,15 @@ impl Machine {
     pub fn new(name: &str, clock: Arc<AtomicU64>, seed: u64) -> Arc<Self> {
         let mut exports = ExportTable::default();
         exports.add(super::nt::exports());
+        exports.add(kmdf::exports());
         Arc::new(Self {
             name: name.to_owned(),
             clock,
             verifier: Verifier::default(),
             sched: Arc::default(),
             nt: Nt::new(seed),
+            kmdf: Kmdf::default(),
+            failing: Mutex::default(),
             exports: RwLock::new(exports),
             log: Mutex::default(),
         })
@@ -91,6 +98,24 @@ impl Machine {
     /// Adds functions that images may import.
     pub fn offer(&self, exports: impl IntoIterator<Item = super::export::Export>) {
         self.exports.write().unwrap_or_else(PoisonError::into_inner).add(exports);
+    }
+
+    /// The next call of this function fails, once, as its page says it can.
+    pub fn fail_once(&self, name: &str) {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_owned());
+    }
+
+    /// Whether this call of a function is one that is to fail.
+    pub fn take_failure(&self, name: &str) -> bool {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = failing.iter().position(|one| one == name);
+        place.map(|place| failing.remove(place)).is_some()
+    }
+
+    /// A function's place in the table of exports and its address.
+    pub(super) fn export_place(&self, library: &str, name: &str) -> Option<(usize, usize)> {
+        let exports = self.exports.read().unwrap_or_else(PoisonError::into_inner);
+        exports.place(library, name).map(|(place, export)| (place, export.address))
     }
 
     /// Loads an image; nothing of it runs yet.
@@ -172,7 +197,8 @@ impl Machine {
     /// Looks at what a driver that is gone left behind: blocks, mappings, timers, work items, threads. Each is a violation;
     /// gives their number.
     pub fn check_leaks(&self) -> usize {
-        let leaks = self.nt.leaks();
+        let mut leaks = self.nt.leaks();
+        leaks.extend(self.kmdf.leaks());
         let threads = self.sched.waits();
         for leak in &leaks {
             self.violation("leak", leak.clone());
@@ -185,7 +211,7 @@ impl Machine {
 }
 
 /// Hears of every call an image makes.
-extern "win64" fn on_import(import: &Import) {
+pub(super) extern "win64" fn on_import(import: &Import) {
     let machine = Machine::current();
     let found = machine.exports.read().unwrap_or_else(PoisonError::into_inner).at(import.number).copied();
     let Some(export) = found else { return };

@@ -1,0 +1,236 @@
+//! Drivers that break one rule each, on purpose: every one is caught, with the rule's name and the call's.
+//!
+//! They call what the kernel exports as an image would: the hook hears of each call first.
+
+use super::Machine;
+use super::irql::{self, Irql};
+use super::machine::on_import;
+use super::stack::Gate;
+use super::wdk::{self, KDPC, KEVENT, LARGE_INTEGER, MDL, ntddk};
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const POOL: u64 = 0x40;
+const TAG: u32 = u32::from_le_bytes(*b"Test");
+
+fn machine() -> (Arc<Machine>, Arc<AtomicU64>) {
+    let clock = Arc::new(AtomicU64::new(0));
+    (Machine::new("bad", clock.clone(), 1), clock)
+}
+
+/// Calls `$name` as an image does.
+macro_rules! import {
+    ($name:ident $(, $argument:expr)*) => {{
+        let name = stringify!($name);
+        let (place, address) = Machine::current().export_place("ntoskrnl.exe", name).expect(name);
+        on_import(Gate::new(name.to_owned(), place, address, on_import).import());
+        // SAFETY: the table's entry has this type: `exports!` checked it.
+        let function: ntddk::$name = unsafe { std::mem::transmute(address) };
+        // SAFETY: the arguments are memory that is there; what they break is what the test is about.
+        unsafe { function($($argument),*) }
+    }};
+}
+
+/// The rules that `driver` breaks, with the calls it breaks them in.
+fn broken(driver: impl FnOnce(&Arc<Machine>, &AtomicU64)) -> Vec<(&'static str, &'static str)> {
+    let (machine, clock) = machine();
+    machine.enter(|| driver(&machine, &clock));
+    irql::set(Irql::Passive);
+    let all = machine.verifier.take();
+    machine.sched.abandon();
+    all.into_iter().map(|violation| (violation.rule, violation.call)).collect()
+}
+
+fn event() -> Box<KEVENT> {
+    Box::default()
+}
+
+fn time(ticks: i64) -> LARGE_INTEGER {
+    LARGE_INTEGER { QuadPart: ticks }
+}
+
+/// A block of the machine's pool.
+fn block(bytes: usize) -> *mut u8 {
+    import!(ExAllocatePool2, POOL, bytes, TAG).cast()
+}
+
+#[test]
+fn pool_freed_twice_with_another_tag_or_written_over_is_caught() {
+    let rules = broken(|_, _| {
+        let twice = block(10);
+        import!(ExFreePoolWithTag, twice.cast(), TAG);
+        import!(ExFreePoolWithTag, twice.cast(), TAG);
+        let other = block(10);
+        import!(ExFreePoolWithTag, other.cast(), TAG + 1);
+        let over = block(10);
+        // SAFETY: the slack behind the block is still its page.
+        unsafe { over.wrapping_add(10).write(1) };
+        import!(ExFreePool, over.cast());
+    });
+    let with_tag = ("pool", "ExFreePoolWithTag");
+    assert_eq!(rules, [with_tag, with_tag, ("pool", "ExFreePool")]);
+}
+
+#[test]
+fn pool_without_a_tag_and_paged_pool_above_apc_level_are_caught() {
+    let rules = broken(|_, _| {
+        import!(ExAllocatePool2, POOL, 8, 0);
+        import!(KfRaiseIrql, 2);
+        import!(ExAllocatePool2, 0x100, 8, TAG);
+    });
+    assert_eq!(rules, [("pool", "ExAllocatePool2"), ("irql", "ExAllocatePool2")]);
+}
+
+#[test]
+fn a_passive_call_at_dispatch_level_is_caught_with_its_name() {
+    let rules = broken(|_, _| {
+        import!(KfRaiseIrql, 2);
+        import!(KeFlushQueuedDpcs);
+    });
+    assert_eq!(rules, [("irql", "KeFlushQueuedDpcs")]);
+}
+
+#[test]
+fn an_irql_that_is_raised_down_or_lowered_up_is_caught() {
+    let rules = broken(|_, _| {
+        import!(KeLowerIrql, 2);
+        import!(KfRaiseIrql, 0);
+    });
+    assert_eq!(rules, [("irql", "KeLowerIrql"), ("irql", "KfRaiseIrql")]);
+}
+
+#[test]
+fn spin_locks_taken_twice_released_by_others_or_in_both_orders_are_caught() {
+    let rules = broken(|_, _| {
+        let (mut first, mut second) = (Box::new(0), Box::new(0));
+        let old = import!(KeAcquireSpinLockRaiseToDpc, &raw mut *first);
+        import!(KeAcquireSpinLockAtDpcLevel, &raw mut *first);
+        import!(KeAcquireSpinLockAtDpcLevel, &raw mut *second);
+        import!(KeReleaseSpinLockFromDpcLevel, &raw mut *second);
+        import!(KeReleaseSpinLock, &raw mut *first, old);
+        import!(KeReleaseSpinLock, &raw mut *first, old);
+        let old = import!(KeAcquireSpinLockRaiseToDpc, &raw mut *second);
+        import!(KeAcquireSpinLockAtDpcLevel, &raw mut *first);
+        import!(KeReleaseSpinLockFromDpcLevel, &raw mut *first);
+        import!(KeReleaseSpinLock, &raw mut *second, old);
+    });
+    let at_dpc = "KeAcquireSpinLockAtDpcLevel";
+    assert_eq!(rules, [("deadlock", at_dpc), ("lock", "KeReleaseSpinLock"), ("lock order", at_dpc)]);
+}
+
+#[test]
+fn a_wait_at_dispatch_level_one_that_never_ends_and_an_event_that_is_none_are_caught() {
+    let rules = broken(|_, _| {
+        let mut event = event();
+        import!(KeSetEvent, &raw mut *event, 0, 0);
+        import!(KeInitializeEvent, &raw mut *event, 0, 0);
+        let object = (&raw mut *event).cast();
+        import!(KeWaitForSingleObject, object, 0, 0, 0, ptr::null_mut());
+        import!(KfRaiseIrql, 2);
+        import!(KeWaitForSingleObject, object, 0, 0, 0, ptr::null_mut());
+    });
+    let wait = "KeWaitForSingleObject";
+    assert_eq!(rules, [("event", "KeSetEvent"), ("deadlock", wait), ("irql", wait), ("deadlock", wait)]);
+}
+
+/// W-06
+#[test]
+fn a_timer_that_is_gone_or_is_set_to_an_absolute_fine_time_is_caught() {
+    let rules = broken(|_, _| {
+        let timer = import!(ExAllocateTimer, None, ptr::null_mut(), 4);
+        import!(ExSetTimer, timer, 5, 0, ptr::null_mut());
+        import!(ExDeleteTimer, timer, 0, 1, ptr::null_mut());
+        import!(ExCancelTimer, timer, ptr::null_mut());
+    });
+    assert_eq!(rules, [("W-06", "ExSetTimer"), ("timer", "ExDeleteTimer"), ("timer", "ExCancelTimer")]);
+}
+
+#[test]
+fn work_items_freed_twice_queued_twice_or_without_a_device_are_caught() {
+    unsafe extern "win64" fn nothing(_: wdk::PDEVICE_OBJECT, _: wdk::PVOID) {}
+    let rules = broken(|_, _| {
+        let item = import!(IoAllocateWorkItem, ptr::null_mut());
+        import!(IoQueueWorkItem, item, Some(nothing), 1, ptr::null_mut());
+        import!(IoQueueWorkItem, item, Some(nothing), 1, ptr::null_mut());
+        import!(IoFreeWorkItem, item);
+        import!(IoFreeWorkItem, item);
+    });
+    let item = |call| ("work item", call);
+    let (queue, free) = (item("IoQueueWorkItem"), item("IoFreeWorkItem"));
+    assert_eq!(rules, [item("IoAllocateWorkItem"), queue, free, free]);
+}
+
+#[test]
+fn a_dpc_that_is_none_and_one_that_comes_back_at_another_irql_are_caught() {
+    unsafe extern "win64" fn lowers(_: *mut KDPC, _: wdk::PVOID, _: wdk::PVOID, _: wdk::PVOID) {
+        irql::set(Irql::Passive);
+    }
+    let rules = broken(|machine, _| {
+        // SAFETY: all zeroes is a KDPC: integers, null pointers, no routine.
+        let mut dpc: Box<KDPC> = unsafe { Box::new(std::mem::zeroed()) };
+        import!(KeInsertQueueDpc, &raw mut *dpc, ptr::null_mut(), ptr::null_mut());
+        import!(KeInitializeDpc, &raw mut *dpc, Some(lowers), ptr::null_mut());
+        import!(KeInsertQueueDpc, &raw mut *dpc, ptr::null_mut(), ptr::null_mut());
+        machine.settle();
+    });
+    assert_eq!(rules, [("dpc", "KeInsertQueueDpc"), ("irql", "")]);
+}
+
+/// W-11
+#[test]
+fn pool_pages_that_are_mapped_again_and_mdls_that_are_none_are_caught() {
+    let rules = broken(|_, _| {
+        let memory = block(8192);
+        let mdl = import!(IoAllocateMdl, memory.cast(), 8192, 0, 0, ptr::null_mut());
+        import!(MmMapLockedPagesSpecifyCache, mdl, 0, 2, ptr::null_mut(), 1, 16);
+        import!(MmBuildMdlForNonPagedPool, mdl);
+        let again = import!(MmMapLockedPagesSpecifyCache, mdl, 0, 1, ptr::null_mut(), 0, 16);
+        import!(MmUnmapLockedPages, again.wrapping_add(1), mdl);
+        import!(IoFreeMdl, mdl);
+        import!(IoFreeMdl, ptr::null_mut::<MDL>());
+    });
+    let map = ("W-11", "MmMapLockedPagesSpecifyCache");
+    let tail = [("mdl", "MmUnmapLockedPages"), ("mdl", "IoFreeMdl")];
+    assert!(rules.starts_with(&[map, map]) && rules.ends_with(&tail), "{rules:?}");
+}
+
+#[test]
+fn what_a_driver_leaves_behind_is_a_leak_each() {
+    let rules = broken(|machine, _| {
+        let memory = block(10);
+        import!(IoAllocateMdl, memory.cast(), 10, 0, 0, ptr::null_mut());
+        import!(ExAllocateTimer, None, ptr::null_mut(), 4);
+        import!(IoAllocateWorkItem, ptr::without_provenance_mut(16));
+        // The MDL counts twice: as what it is, and as pool.
+        assert_eq!(machine.check_leaks(), 5);
+    });
+    assert!(rules.len() == 5 && rules.iter().all(|&(rule, _)| rule == "leak"), "{rules:?}");
+}
+
+/// What a driver that breaks nothing does is no violation, and time is the clock's.
+#[test]
+fn a_driver_that_keeps_the_rules_is_left_alone() {
+    static FIRED: AtomicU64 = AtomicU64::new(0);
+    unsafe extern "win64" fn fired(_: wdk::PEX_TIMER, _: wdk::PVOID) {
+        FIRED.fetch_add(1, Ordering::SeqCst);
+    }
+    let rules = broken(|machine, clock| {
+        let timer = import!(ExAllocateTimer, Some(fired), ptr::null_mut(), 4);
+        import!(ExSetTimer, timer, -10_000, 0, ptr::null_mut());
+        assert_eq!(machine.next_due(), Some(1_000_000));
+        clock.store(1_000_000, Ordering::SeqCst);
+        machine.run_due();
+        assert_eq!(FIRED.load(Ordering::SeqCst), 1);
+        import!(ExDeleteTimer, timer, 1, 1, ptr::null_mut());
+        let mut event = event();
+        import!(KeInitializeEvent, &raw mut *event, 1, 1);
+        let (object, mut none) = ((&raw mut *event).cast(), time(0));
+        assert_eq!(import!(KeWaitForSingleObject, object, 0, 0, 0, &raw mut none), 0);
+        assert_eq!(import!(KeWaitForSingleObject, object, 0, 0, 0, &raw mut none), 0x102);
+        let memory = block(100);
+        import!(ExFreePoolWithTag, memory.cast(), TAG);
+        assert_eq!(machine.check_leaks(), 0);
+    });
+    assert_eq!(rules, []);
+}
