@@ -13,6 +13,7 @@ mod srq;
 
 pub use connection::{Event, Got, OnDisconnect, address_bytes};
 pub use cq::{QpShape, Watch};
+pub use lifetime::{Closing, Head, Inside, head};
 pub use listening::{OnConnect, SharedEndpoint};
 pub use memory::{BuiltLam, Mw, va_sge};
 pub use srq::Srq;
