@@ -10,6 +10,7 @@ extern crate wdk_panic;
 pub mod adapter;
 pub mod config;
 pub mod kernel;
+pub mod miniport;
 
 use wdk_sys::{NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT, STATUS_SUCCESS};
 

@@ -3,11 +3,19 @@
 #[expect(unreachable_pub, reason = "the driver's own visibility")]
 #[path = "../../driver/src/config/keywords.rs"]
 mod keywords;
+#[allow(unreachable_pub, reason = "the driver's own visibility")]
+#[path = "../../driver/src/miniport/oid_table.rs"]
+mod oid_table;
 #[expect(unreachable_pub, reason = "the driver's own visibility")]
 #[path = "../../driver/src/adapter/traffic.rs"]
 mod traffic;
 
 use keywords::{JUMBO_PACKET, Keyword, NETWORK_DIRECT, ROCE_FRAME_SIZE, Reading, TECHNOLOGY};
+use ndk_types::{
+    NDIS_LINK_PARAMETERS, NDIS_NDK_STATISTICS_INFO, OID_802_3_MULTICAST_LIST, OID_GEN_LINK_PARAMETERS, OID_GEN_RCV_OK,
+    OID_NDK_SET_STATE, OID_NDK_STATISTICS,
+};
+use oid_table::{Refusal, TABLE, check_query, check_set};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -122,4 +130,55 @@ fn under_contention_a_pause_completes_exactly_once() {
         });
         assert_eq!((completions.into_inner(), traffic.under_way()), (1, 0));
     }
+}
+
+/// W-22.
+#[test]
+fn every_oid_of_the_documented_table_is_taken_and_each_once() {
+    // From "Mandatory OIDs for miniport drivers", as the documentation orders them.
+    let mandatory = [
+        0x1_010f, 0x1_010e, 0x1_0209, 0x1_0208, 0x1_0111, 0x2_0102, 0x1_010b, 0x1_0109, 0x2_0106, 0x1_010a, 0x1_0108,
+        0x1_010d, 0x1_0116, 0x1_010c, 0x2_0101,
+    ];
+    for oid in mandatory {
+        assert!(TABLE.iter().any(|line| line.oid == oid), "{oid:#x}");
+    }
+    for line in TABLE {
+        assert_eq!(TABLE.iter().filter(|other| other.oid == line.oid).count(), 1, "{:#x}", line.oid);
+    }
+}
+
+/// OID-02, OID-03.
+#[test]
+fn set_state_takes_one_byte_and_names_it_as_needed() {
+    assert_eq!(check_set(OID_NDK_SET_STATE, 1), Ok(()));
+    for length in [0, 2, 4, u32::MAX] {
+        assert_eq!(check_set(OID_NDK_SET_STATE, length), Err(Refusal::Length { needed: 1 }));
+    }
+    assert_eq!(check_query(OID_NDK_SET_STATE, 1), Err(Refusal::NotSupported));
+}
+
+/// OID-11.
+#[test]
+fn a_query_with_too_little_room_is_told_how_much_is_needed() {
+    let needed = size_of::<NDIS_NDK_STATISTICS_INFO>() as u32;
+    assert_eq!(check_query(OID_NDK_STATISTICS, needed - 1), Err(Refusal::Length { needed }));
+    assert_eq!(check_query(OID_NDK_STATISTICS, needed + 9), Ok(needed));
+    assert_eq!(check_set(OID_NDK_STATISTICS, needed), Err(Refusal::NotSupported));
+    assert_eq!(check_query(0xffff_ffff, 4), Err(Refusal::NotSupported));
+}
+
+#[test]
+fn a_counter_comes_in_eight_bytes_or_four() {
+    assert_eq!(check_query(OID_GEN_RCV_OK, 3), Err(Refusal::Length { needed: 8 }));
+    assert_eq!((check_query(OID_GEN_RCV_OK, 7), check_query(OID_GEN_RCV_OK, 8)), (Ok(4), Ok(8)));
+}
+
+#[test]
+fn a_multicast_list_is_whole_addresses_and_a_structure_may_be_a_later_one() {
+    assert_eq!((check_set(OID_802_3_MULTICAST_LIST, 0), check_set(OID_802_3_MULTICAST_LIST, 12)), (Ok(()), Ok(())));
+    assert_eq!(check_set(OID_802_3_MULTICAST_LIST, 7), Err(Refusal::Length { needed: 12 }));
+    let needed = size_of::<NDIS_LINK_PARAMETERS>() as u32;
+    assert_eq!(check_set(OID_GEN_LINK_PARAMETERS, needed + 8), Ok(()));
+    assert_eq!(check_set(OID_GEN_LINK_PARAMETERS, needed - 1), Err(Refusal::Length { needed }));
 }
