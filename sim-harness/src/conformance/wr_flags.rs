@@ -123,7 +123,7 @@ pub const CASES: &[Case] = &[
         a_fenced_send_carries_what_the_read_before_it_brought,
     ),
     case(
-        "WR-15 WR-39",
+        "WR-42",
         "a_fenced_invalidate_leaves_the_read_before_it_its_sink",
         a_fenced_invalidate_leaves_the_read_before_it_its_sink,
     ),
