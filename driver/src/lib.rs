@@ -12,6 +12,10 @@ pub mod config;
 pub mod kernel;
 pub mod miniport;
 
+pub mod binding;
+pub mod data_path;
+pub mod protocol;
+
 use wdk_sys::{NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT, STATUS_SUCCESS};
 
 /// The driver's entry.

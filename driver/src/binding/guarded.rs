@@ -2,8 +2,7 @@
 
 use core::cell::UnsafeCell;
 use wdk_sys::ntddk::{
-    KeAcquireSpinLockRaiseToDpc, KeInitializeEvent, KeInitializeSpinLock, KeReleaseSpinLock, KeSetEvent,
-    KeWaitForSingleObject,
+    KeAcquireSpinLockRaiseToDpc, KeInitializeEvent, KeReleaseSpinLock, KeSetEvent, KeWaitForSingleObject,
 };
 use wdk_sys::{KEVENT, KSPIN_LOCK};
 
@@ -46,7 +45,8 @@ unsafe impl Send for Happening {}
 impl Happening {
     /// Not usable before `arm`.
     pub fn new() -> Self {
-        Self(UnsafeCell::new(KEVENT::default()))
+        // SAFETY: a KEVENT is integers and pointers, for which zero is a value; `arm` gives it meaning.
+        Self(UnsafeCell::new(unsafe { core::mem::zeroed() }))
     }
 
     /// Initialises the event in its final place, not set.
@@ -74,10 +74,4 @@ impl Happening {
             )
         };
     }
-}
-
-/// A spin lock of its own, for code that cannot be a closure.
-pub fn initialise(lock: &mut KSPIN_LOCK) {
-    // SAFETY: exclusive storage of a lock nobody holds.
-    unsafe { KeInitializeSpinLock(lock) };
 }

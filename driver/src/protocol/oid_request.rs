@@ -1,0 +1,172 @@
+//! Requests to the NIC: our own, waited for, and those of the protocols above, forwarded.
+//!
+//! One allocation a request; its own request id, so that the completion finds it and a cancel finds the NIC's copy.
+
+use crate::binding::Binding;
+use crate::binding::guarded::Happening;
+use crate::binding::pool::{alloc_zeroed, dealloc};
+use core::alloc::Layout;
+use core::ffi::c_void;
+use core::ptr::NonNull;
+use ndk_types::{
+    NDIS_OBJECT_HEADER, NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID, NDIS_OID_REQUEST, NDIS_OID_REQUEST_REVISION_1,
+    NDIS_OID_REQUEST_SET_INFORMATION, NDIS_SIZEOF_OID_REQUEST_REVISION_1, NDIS_STATUS, NDIS_STATUS_ADAPTER_NOT_READY,
+    NDIS_STATUS_PENDING, NDIS_STATUS_RESOURCES, NdisCancelDirectOidRequest, NdisCancelOidRequest, NdisDirectOidRequest,
+    NdisOidRequest, NdisRequestSetInformation,
+};
+
+/// A request below. `request` is first: its address is the issue's.
+#[repr(C)]
+struct Issued {
+    request: NDIS_OID_REQUEST,
+    /// The request it stands for, or null for our own.
+    original: *mut NDIS_OID_REQUEST,
+    direct: bool,
+    done: Happening,
+    status: NDIS_STATUS,
+}
+
+fn issue() -> Option<NonNull<Issued>> {
+    // SAFETY: a layout of non-zero size.
+    let issued = NonNull::new(unsafe { alloc_zeroed(Layout::new::<Issued>()) }.cast::<Issued>())?;
+    // SAFETY: zeroed memory is a value of the type: integers, pointers, an event before `arm`.
+    unsafe { issued.as_ref() }.done.arm();
+    Some(issued)
+}
+
+/// # Safety
+/// `issued` came from `issue`, and neither NDIS nor anybody else uses it any more.
+unsafe fn free(binding: &Binding, issued: NonNull<Issued>) {
+    // SAFETY: the caller's promise.
+    unsafe { dealloc(issued.as_ptr().cast(), Layout::new::<Issued>()) };
+    binding.requests.leave(1);
+}
+
+/// Sets an OID of the NIC and waits; PASSIVE_LEVEL.
+pub fn set(binding: &Binding, oid: NDIS_OID, data: &mut [u8]) -> NDIS_STATUS {
+    let Ok(length) = u32::try_from(data.len()) else { return NDIS_STATUS_RESOURCES };
+    if !binding.requests.enter() {
+        return NDIS_STATUS_ADAPTER_NOT_READY;
+    }
+    let Some(mut issued) = issue() else {
+        binding.requests.leave(1);
+        return NDIS_STATUS_RESOURCES;
+    };
+    // SAFETY: ours alone until it is issued.
+    let body = unsafe { issued.as_mut() };
+    body.request.Header = NDIS_OBJECT_HEADER {
+        Type: NDIS_OBJECT_TYPE_OID_REQUEST,
+        Revision: NDIS_OID_REQUEST_REVISION_1,
+        Size: NDIS_SIZEOF_OID_REQUEST_REVISION_1,
+    };
+    body.request.RequestType = NdisRequestSetInformation;
+    body.request.RequestId = issued.as_ptr().cast();
+    body.request.DATA.SET_INFORMATION = NDIS_OID_REQUEST_SET_INFORMATION {
+        Oid: oid,
+        InformationBuffer: data.as_mut_ptr().cast(),
+        InformationBufferLength: length,
+        BytesRead: 0,
+        BytesNeeded: 0,
+    };
+    // SAFETY: a complete request that stays until it is done, on a binding the rundown holds open.
+    let mut status = unsafe { NdisOidRequest(binding.handle(), issued.as_ptr().cast()) };
+    if status == NDIS_STATUS_PENDING {
+        // SAFETY: shared with the completion, which only sets the status and then the event.
+        unsafe { issued.as_ref() }.done.wait();
+        // SAFETY: written before the event was set.
+        status = unsafe { (*issued.as_ptr()).status };
+    }
+    // SAFETY: done.
+    unsafe { free(binding, issued) };
+    status
+}
+
+/// Forwards a request; PENDING means that `Upper::complete_oid` follows.
+///
+/// # Safety
+/// As [`Binding::forward_oid`].
+pub unsafe fn forward(binding: &Binding, original: NonNull<NDIS_OID_REQUEST>, direct: bool) -> NDIS_STATUS {
+    if !binding.requests.enter() {
+        return NDIS_STATUS_ADAPTER_NOT_READY;
+    }
+    let Some(mut issued) = issue() else {
+        binding.requests.leave(1);
+        return NDIS_STATUS_RESOURCES;
+    };
+    // SAFETY: ours alone until it is issued.
+    let body = unsafe { issued.as_mut() };
+    // SAFETY: the original stays until we complete it.
+    let source = unsafe { original.as_ref() };
+    body.request.Header = NDIS_OBJECT_HEADER {
+        Type: NDIS_OBJECT_TYPE_OID_REQUEST,
+        Revision: NDIS_OID_REQUEST_REVISION_1,
+        Size: NDIS_SIZEOF_OID_REQUEST_REVISION_1,
+    };
+    body.request.RequestType = source.RequestType;
+    body.request.PortNumber = source.PortNumber;
+    body.request.Timeout = source.Timeout;
+    // NDIS cancels by id: the protocols' own, which we look for nowhere else.
+    body.request.RequestId = source.RequestId;
+    body.request.DATA = source.DATA;
+    body.original = original.as_ptr();
+    body.direct = direct;
+    let request = issued.as_ptr().cast();
+    // SAFETY: a complete request that stays until it is done, on a binding the rundown holds open.
+    let status = match direct {
+        true => unsafe { NdisDirectOidRequest(binding.handle(), request) },
+        // SAFETY: as above.
+        false => unsafe { NdisOidRequest(binding.handle(), request) },
+    };
+    if status != NDIS_STATUS_PENDING {
+        copy_back(issued);
+        // SAFETY: done.
+        unsafe { free(binding, issued) };
+    }
+    status
+}
+
+fn copy_back(issued: NonNull<Issued>) {
+    // SAFETY: done below, ours.
+    let body = unsafe { issued.as_ref() };
+    if let Some(original) = NonNull::new(body.original) {
+        // SAFETY: still waiting for its completion; only the results in DATA differ.
+        unsafe { (*original.as_ptr()).DATA = body.request.DATA };
+    }
+}
+
+/// From the protocol's completion handlers.
+///
+/// # Safety
+/// `request` is one that this file issued on this binding.
+pub unsafe fn complete(binding: &Binding, request: *mut NDIS_OID_REQUEST, status: NDIS_STATUS) {
+    let Some(issued) = NonNull::new(request.cast::<Issued>()) else { return };
+    // SAFETY: alive until its event is set or it is freed below.
+    let body = unsafe { issued.as_ref() };
+    let direct = body.direct;
+    let Some(original) = NonNull::new(body.original) else {
+        // SAFETY: the waiter reads it after the event.
+        unsafe { (*issued.as_ptr()).status = status };
+        // SAFETY: armed; the last use here.
+        unsafe { issued.as_ref() }.done.set();
+        return;
+    };
+    copy_back(issued);
+    binding.with_upper(|upper| upper.complete_oid(original, direct, status));
+    // SAFETY: done.
+    unsafe { free(binding, issued) };
+}
+
+/// Cancels forwarded requests with that id.
+pub fn cancel(binding: &Binding, id: *mut c_void, direct: bool) {
+    if id.is_null() || !binding.requests.enter() {
+        return;
+    }
+    if direct {
+        // SAFETY: a binding the rundown holds open.
+        unsafe { NdisCancelDirectOidRequest(binding.handle(), id) };
+    } else {
+        // SAFETY: as above.
+        unsafe { NdisCancelOidRequest(binding.handle(), id) };
+    }
+    binding.requests.leave(1);
+}

@@ -1,0 +1,71 @@
+//! Pause, restart and power of the lower edge, independent of the upper one (W-08).
+
+use crate::binding::{Binding, LowerState};
+use core::ptr::null_mut;
+use core::sync::atomic::Ordering;
+use ndk_types::{
+    NDIS_STATUS, NDIS_STATUS_NOT_SUPPORTED, NDIS_STATUS_PENDING, NDIS_STATUS_SUCCESS, NET_PNP_EVENT_NOTIFICATION,
+    NdisCompleteNetPnPEvent, NetDeviceStateD0, NetEventBindList, NetEventBindsComplete, NetEventCancelRemoveDevice,
+    NetEventPause, NetEventPnPCapabilities, NetEventQueryPower, NetEventQueryRemoveDevice, NetEventReconfigure,
+    NetEventRestart, NetEventSetPower,
+};
+
+/// An event for an open binding; PASSIVE_LEVEL.
+///
+/// # Safety
+/// `event` is what NDIS gave to the protocol's PnP handler.
+pub unsafe fn event(binding: &Binding, event: *mut NET_PNP_EVENT_NOTIFICATION) -> NDIS_STATUS {
+    // SAFETY: NDIS's, valid until the event is complete.
+    let body = unsafe { &(*event).NetPnPEvent };
+    match body.NetEvent {
+        code if code == NetEventPause => pause(binding, event),
+        code if code == NetEventRestart => {
+            binding.set_state(LowerState::Running);
+            running_again(binding);
+            NDIS_STATUS_SUCCESS
+        }
+        code if code == NetEventSetPower && !body.Buffer.is_null() => {
+            // SAFETY: the buffer of this event is a NET_DEVICE_POWER_STATE.
+            let state = unsafe { body.Buffer.cast::<i32>().read_unaligned() };
+            binding.set_powered(state == NetDeviceStateD0);
+            running_again(binding);
+            NDIS_STATUS_SUCCESS
+        }
+        NetEventQueryPower
+        | NetEventQueryRemoveDevice
+        | NetEventCancelRemoveDevice
+        | NetEventBindList
+        | NetEventBindsComplete
+        | NetEventPnPCapabilities
+        | NetEventReconfigure => NDIS_STATUS_SUCCESS,
+        _ => NDIS_STATUS_NOT_SUPPORTED,
+    }
+}
+
+/// Nothing goes down from now on; done when nothing is below any more.
+fn pause(binding: &Binding, event: *mut NET_PNP_EVENT_NOTIFICATION) -> NDIS_STATUS {
+    binding.set_state(LowerState::Paused);
+    binding.pause_event.store(event.cast(), Ordering::SeqCst);
+    if binding.sends.outstanding() != 0 {
+        return NDIS_STATUS_PENDING;
+    }
+    // Whoever takes the event completes it: the last completion may have been quicker.
+    let taken = binding.pause_event.swap(null_mut(), Ordering::SeqCst);
+    if taken.is_null() { NDIS_STATUS_PENDING } else { NDIS_STATUS_SUCCESS }
+}
+
+/// The last send came back while a pause waits.
+pub fn complete_pause(binding: &Binding) {
+    let event = binding.pause_event.swap(null_mut(), Ordering::SeqCst);
+    if !event.is_null() {
+        // SAFETY: the event a pause stored and answered with PENDING, taken by one.
+        unsafe { NdisCompleteNetPnPEvent(binding.handle(), event.cast(), NDIS_STATUS_SUCCESS) };
+    }
+}
+
+/// A pause counted as "no frame": tell who asked in vain.
+fn running_again(binding: &Binding) {
+    if binding.is_running() && binding.frames.take_starved() {
+        binding.with_upper(|upper| upper.on_frames_available());
+    }
+}
