@@ -1,0 +1,70 @@
+//! docs/CONFORMANCE.md is what the tables of cases say, requirement by requirement.
+
+use sim_harness::conformance::AREAS;
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+const REQUIREMENTS: &str = include_str!("../../tests/data/ndkpi-requirements.tsv");
+
+/// A line of the list of requirements: id, mark, text, source.
+fn requirements() -> impl Iterator<Item = [&'static str; 4]> {
+    REQUIREMENTS.lines().filter(|line| !line.starts_with('#')).map(|line| {
+        let fields: Vec<_> = line.split('\t').collect();
+        fields.try_into().unwrap_or_else(|_| panic!("four fields: {line}"))
+    })
+}
+
+/// Which cases show an id.
+fn shown_by() -> BTreeMap<&'static str, Vec<String>> {
+    let mut shown: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for (area, cases) in AREAS {
+        for case in *cases {
+            for id in case.ids.split(' ') {
+                shown.entry(id).or_default().push(format!("{area}::{}", case.name));
+            }
+        }
+    }
+    shown
+}
+
+fn page() -> String {
+    let shown = shown_by();
+    let total = requirements().count();
+    let with_case = requirements().filter(|[id, ..]| shown.contains_key(id)).count();
+    let mut page = String::from("# Conformance\n\n");
+    page += "Written by `sim-harness/tests/requirements.rs` from the tables of cases in `sim-harness/src/conformance`; not by hand.\n\n";
+    page += "Marks: D stated by Microsoft's documents, I follows from them, X from the Network Direct v2 SPI, a sample or a header.\n\n";
+    let _ = writeln!(page, "{with_case} of {total} requirements have a case.\n");
+    let mut area = "";
+    for [id, mark, text, source] in requirements() {
+        let this = id.split('-').next().unwrap_or_default();
+        if this != area {
+            area = this;
+            let _ = write!(page, "\n## {area}\n\n| id | requirement | shown by |\n| --- | --- | --- |\n");
+        }
+        let cases = shown.get(id).map_or_else(|| "no case".to_owned(), |cases| cases.join(", "));
+        let _ = writeln!(page, "| {id} [{mark}] | {} ({source}) | {cases} |", text.replace('|', "\\|"));
+    }
+    page
+}
+
+#[test]
+fn the_page_is_what_the_cases_say() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/CONFORMANCE.md");
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, page()).expect("docs can be written");
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == page(), "docs/CONFORMANCE.md is old: UPDATE=1 cargo test -p sim-harness --test requirements");
+}
+
+#[test]
+fn no_case_names_a_requirement_that_does_not_exist() {
+    let known: Vec<_> = requirements().map(|[id, ..]| id).collect();
+    for (id, cases) in shown_by() {
+        let other_list = id.starts_with("OQ-") || id.starts_with("T-") || id.starts_with("W-");
+        assert!(other_list || known.contains(&id), "{id} in {cases:?}");
+    }
+}
