@@ -7,6 +7,7 @@ use crate::decode::{self, DecodeError};
 use crate::demo::{self, Options, Report};
 use crate::dice::Dice;
 use crate::endpoint;
+use crate::image;
 use crate::wire::Manners;
 use clap::{Args, Parser, Subcommand};
 use indicatif::ProgressBar;
@@ -46,6 +47,12 @@ enum Command {
         /// Print one JSON array
         #[arg(long)]
         json: bool,
+    },
+    /// Build softndk.sys on Linux, and check what it imports and what code it has
+    Image {
+        /// Build with optimisations
+        #[arg(long)]
+        release: bool,
     },
     /// Show what is in a capture: a line for each RoCEv2 frame, and a summary
     Decode {
@@ -175,6 +182,7 @@ pub fn main() -> ExitCode {
         Some(Command::Demo(args)) => run_demo(&args),
         Some(Command::Bench { json }) => run_bench(json),
         Some(Command::Endpoint(args)) => run_endpoint(args),
+        Some(Command::Image { release }) => run_image(release),
         Some(Command::Decode { path, json }) => run_decode(&path, json),
     }
 }
@@ -255,6 +263,35 @@ fn run_bench(json: bool) -> ExitCode {
             ExitCode::SUCCESS
         }
     }
+}
+
+fn run_image(release: bool) -> ExitCode {
+    let path = match image::build(release) {
+        Ok(path) => path,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("{}", path.display());
+    let seen = std::fs::read(&path).map_err(|error| error.to_string());
+    let seen = match seen.and_then(|bytes| image::inspect(&bytes).map_err(|error| error.to_string())) {
+        Ok(seen) => seen,
+        Err(error) => {
+            eprintln!("error: {}: {error}", path.display());
+            return ExitCode::FAILURE;
+        }
+    };
+    println!("{} imports, with the pages that document them:", seen.imports.len());
+    for image::Imported { library, name, page } in &seen.imports {
+        println!("  {library:14} {name:32} {}", page.as_deref().unwrap_or("no page"));
+    }
+    println!("{} instructions looked at", seen.instructions);
+    for fault in &seen.faults {
+        eprintln!("fault: {fault}");
+    }
+    println!("verdict: {}", if seen.faults.is_empty() { "ok" } else { "FAILED" });
+    if seen.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn run_decode(path: &Path, json: bool) -> ExitCode {

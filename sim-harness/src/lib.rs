@@ -12,6 +12,7 @@
 //! * `bench`: how fast the provider is on one core.
 //! * `endpoint`: one host in real time, with rping as its consumer.
 //! * `kernel`: a simulated Windows kernel that runs the driver image.
+//! * `image`: softndk.sys built on Linux, and looked at.
 //! * `cli`: the command line.
 
 pub mod bed;
@@ -23,6 +24,7 @@ pub mod decode;
 pub mod demo;
 pub mod dice;
 pub mod endpoint;
+pub mod image;
 pub mod kernel;
 pub mod memory;
 pub mod platform;

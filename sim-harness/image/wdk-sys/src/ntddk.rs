@@ -69,4 +69,5 @@ imports! {
     fn memmove(Destination: PVOID, Source: *const core::ffi::c_void, Count: SIZE_T) -> PVOID;
     fn memset(Destination: PVOID, Value: i32, Count: SIZE_T) -> PVOID;
     fn memcmp(Left: *const core::ffi::c_void, Right: *const core::ffi::c_void, Count: SIZE_T) -> i32;
+    fn strlen(String: PCSTR) -> SIZE_T;
 }

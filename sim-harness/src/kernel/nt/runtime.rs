@@ -6,8 +6,8 @@ use crate::kernel::Machine;
 use crate::kernel::export::Export;
 use crate::kernel::irql::{self, Irql};
 use crate::kernel::wdk::{
-    BOOLEAN, LARGE_INTEGER, PCUNICODE_STRING, PCWSTR, PLARGE_INTEGER, POOL_FLAGS, PPROCESSOR_NUMBER, PUNICODE_STRING,
-    PVOID, SIZE_T, UCHAR, ULONG, USHORT,
+    BOOLEAN, LARGE_INTEGER, PCSTR, PCUNICODE_STRING, PCWSTR, PLARGE_INTEGER, POOL_FLAGS, PPROCESSOR_NUMBER,
+    PUNICODE_STRING, PVOID, SIZE_T, UCHAR, ULONG, USHORT,
 };
 use std::ffi::c_void;
 use std::ptr;
@@ -151,6 +151,11 @@ ndk_types::abi! {
         // SAFETY: the caller's contract: so many bytes on either side.
         unsafe { libc::memcmp(left, right, count) }
     }
+
+    unsafe extern "C" fn strlen(string: PCSTR) -> SIZE_T {
+        // SAFETY: the caller's contract: a string that ends with zero.
+        unsafe { libc::strlen(string) }
+    }
 }
 
 /// Ends the run with a report: nothing of the driver can go on.
@@ -188,5 +193,6 @@ pub(super) fn exports() -> impl IntoIterator<Item = Export> {
         memmove <= High = memcpy,
         memset <= High = memset,
         memcmp <= High = memcmp,
+        strlen <= High = strlen,
     }
 }

@@ -1,0 +1,123 @@
+//! What a driver may import, and where each function is documented.
+
+/// Functions of ntoskrnl.exe on pages of wdm.h.
+const WDM: &[&str] = &[
+    "ExAllocatePool2",
+    "ExAllocateTimer",
+    "ExCancelTimer",
+    "ExDeleteTimer",
+    "ExFreePool",
+    "ExFreePoolWithTag",
+    "ExSetTimer",
+    "IoAllocateErrorLogEntry",
+    "IoAllocateMdl",
+    "IoAllocateWorkItem",
+    "IoFreeMdl",
+    "IoFreeWorkItem",
+    "IoQueueWorkItem",
+    "IoQueueWorkItemEx",
+    "IoWriteErrorLogEntry",
+    "KeAcquireSpinLockAtDpcLevel",
+    "KeAcquireSpinLockRaiseToDpc",
+    "KeBugCheckEx",
+    "KeClearEvent",
+    "KeDelayExecutionThread",
+    "KeFlushQueuedDpcs",
+    "KeGetCurrentIrql",
+    "KeGetCurrentProcessorNumberEx",
+    "KeInitializeDpc",
+    "KeInitializeEvent",
+    "KeInitializeSpinLock",
+    "KeInsertQueueDpc",
+    "KeLowerIrql",
+    "KeQueryActiveProcessorCountEx",
+    "KeQueryPerformanceCounter",
+    "KeReadStateEvent",
+    "KeReleaseSpinLock",
+    "KeReleaseSpinLockFromDpcLevel",
+    "KeRemoveQueueDpc",
+    "KeSetEvent",
+    "KeSetImportanceDpc",
+    "KeWaitForSingleObject",
+    "MmBuildMdlForNonPagedPool",
+    "MmMapLockedPagesSpecifyCache",
+    "MmUnmapLockedPages",
+    "RtlEqualUnicodeString",
+    "RtlInitUnicodeString",
+];
+
+/// The rest of ntoskrnl.exe, with the page each is on.
+const NTOSKRNL: &[(&str, &str)] = &[
+    // The function behind KeRaiseIrql.
+    ("KfRaiseIrql", "ddi/wdm/nf-wdm-keraiseirql"),
+    ("memcmp", "ddi/wdm/nf-wdm-rtlcomparememory"),
+    ("memcpy", "ddi/wdm/nf-wdm-rtlcopymemory"),
+    ("memmove", "ddi/wdm/nf-wdm-rtlmovememory"),
+    ("memset", "ddi/wdm/nf-wdm-rtlfillmemory"),
+    // Of the C library that the kernel exports.
+    ("strlen", "ddi/ntstrsafe/nf-ntstrsafe-rtlstringcblengtha"),
+];
+
+/// Functions of NDIS.SYS, all on pages of ndis.h.
+const NDIS: &str = include_str!("../../../ndk-types/src/imports/ndis.rs");
+/// Functions of NETIO.SYS: the Network Module Registrar, WSK, the IP Helper.
+const NETIO: &str = include_str!("../../../ndk-types/src/imports/netio.rs");
+
+const DRIVER_PAGES: &str = "https://learn.microsoft.com/windows-hardware/drivers";
+const WIN32_PAGES: &str = "https://learn.microsoft.com/windows/win32/api";
+/// The loader's contract is in the framework's public source.
+const FRAMEWORK: &str = "https://github.com/microsoft/Windows-Driver-Frameworks";
+
+/// Whether a file of prototypes declares this function.
+fn declares(prototypes: &str, name: &str) -> bool {
+    let declares = |line: &str| {
+        let rest = line.trim_start().strip_prefix("fn ").and_then(|rest| rest.strip_prefix(name));
+        rest.is_some_and(|rest| rest.starts_with('('))
+    };
+    prototypes.lines().any(declares)
+}
+
+/// The page that documents an import; `None` for one that a driver may not have.
+pub(super) fn page(library: &str, name: &str) -> Option<String> {
+    let lower = name.to_lowercase();
+    match library.to_lowercase().as_str() {
+        "ntoskrnl.exe" => {
+            if WDM.contains(&name) {
+                return Some(format!("{DRIVER_PAGES}/ddi/wdm/nf-wdm-{lower}"));
+            }
+            let entry = NTOSKRNL.iter().find(|(function, _)| *function == name)?;
+            Some(format!("{DRIVER_PAGES}/{}", entry.1))
+        }
+        "ndis.sys" => declares(NDIS, name).then(|| format!("{DRIVER_PAGES}/ddi/ndis/nf-ndis-{lower}")),
+        "netio.sys" if !declares(NETIO, name) => None,
+        "netio.sys" if name.starts_with("Nmr") => Some(format!("{DRIVER_PAGES}/ddi/netioddk/nf-netioddk-{lower}")),
+        "netio.sys" if name.starts_with("Wsk") => Some(format!("{DRIVER_PAGES}/ddi/wsk/nf-wsk-{lower}")),
+        "netio.sys" => Some(format!("{WIN32_PAGES}/netioapi/nf-netioapi-{lower}")),
+        "wdfldr.sys" if ["WdfVersionBind", "WdfVersionUnbind"].contains(&name) => Some(FRAMEWORK.to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_on_the_list_has_a_page() {
+        let has = |library, name| page(library, name).is_some();
+        assert!(
+            has("NDIS.SYS", "NdisOpenAdapterEx") && has("NETIO.SYS", "GetBestRoute2") && has("ntoskrnl.exe", "memcpy")
+        );
+        assert!(has("WDFLDR.SYS", "WdfVersionBind") && !has("WDFLDR.SYS", "WdfVersionBindClass"));
+        assert!(!has("NDIS.SYS", "NdisOpen") && !has("ntoskrnl.exe", "ZwCreateFile") && !has("fltmgr.sys", "memcpy"));
+    }
+
+    /// Every function that the kernel's prototypes name is on the list.
+    #[test]
+    fn every_prototype_of_ntoskrnl_has_a_page() {
+        let prototypes = include_str!("../../image/wdk-sys/src/ntddk.rs");
+        let names = prototypes.lines().filter_map(|line| line.trim_start().strip_prefix("fn ")?.split('(').next());
+        let missing: Vec<_> = names.filter(|name| page("ntoskrnl.exe", name).is_none()).collect();
+        assert_eq!(missing, Vec::<&str>::new());
+    }
+}
