@@ -42,10 +42,6 @@ fn broken(driver: impl FnOnce(&Arc<Machine>, &AtomicU64)) -> Vec<(&'static str, 
     all.into_iter().map(|violation| (violation.rule, violation.call)).collect()
 }
 
-fn event() -> Box<KEVENT> {
-    Box::default()
-}
-
 fn time(ticks: i64) -> LARGE_INTEGER {
     LARGE_INTEGER { QuadPart: ticks }
 }
@@ -122,7 +118,7 @@ fn spin_locks_taken_twice_released_by_others_or_in_both_orders_are_caught() {
 #[test]
 fn a_wait_at_dispatch_level_one_that_never_ends_and_an_event_that_is_none_are_caught() {
     let rules = broken(|_, _| {
-        let mut event = event();
+        let mut event = Box::<KEVENT>::default();
         import!(KeSetEvent, &raw mut *event, 0, 0);
         import!(KeInitializeEvent, &raw mut *event, 0, 0);
         let object = (&raw mut *event).cast();
@@ -223,7 +219,7 @@ fn a_driver_that_keeps_the_rules_is_left_alone() {
         machine.run_due();
         assert_eq!(FIRED.load(Ordering::SeqCst), 1);
         import!(ExDeleteTimer, timer, 1, 1, ptr::null_mut());
-        let mut event = event();
+        let mut event = Box::<KEVENT>::default();
         import!(KeInitializeEvent, &raw mut *event, 1, 1);
         let (object, mut none) = ((&raw mut *event).cast(), time(0));
         assert_eq!(import!(KeWaitForSingleObject, object, 0, 0, 0, &raw mut none), 0);

@@ -141,7 +141,7 @@ struct Bound {
     /// Keeps the table's code.
     _gates: Vec<Gate>,
     unload: ObjectCallback,
-    bound: bool,
+    alive: bool,
     objects: Vec<Object>,
 }
 
@@ -167,7 +167,7 @@ impl Kmdf {
 
     /// Whether this driver is bound to the framework.
     pub fn is_bound(&self, driver: PDRIVER_OBJECT) -> bool {
-        self.state().drivers.iter().any(|bound| bound.bound && bound.driver_object == driver.addr())
+        self.state().drivers.iter().any(|bound| bound.alive && bound.driver_object == driver.addr())
     }
 
     /// Framework devices there are.
@@ -181,7 +181,7 @@ impl Kmdf {
         let kind = |object: &Object| if object.device { "device" } else { "driver" };
         let mut leaks: Vec<_> =
             objects.map(|object| format!("framework {} {:#x}", kind(object), object.handle)).collect();
-        leaks.extend(state.drivers.iter().filter(|bound| bound.bound).map(|_| "a driver bound to KMDF".to_owned()));
+        leaks.extend(state.drivers.iter().filter(|bound| bound.alive).map(|_| "a driver bound to KMDF".to_owned()));
         leaks
     }
 }
@@ -189,7 +189,7 @@ impl Kmdf {
 impl State {
     /// The driver these globals belong to.
     fn of(&mut self, globals: *mut Globals) -> Option<&mut Bound> {
-        self.drivers.iter_mut().find(|bound| bound.bound && ptr::from_ref(&*bound.globals).addr() == globals.addr())
+        self.drivers.iter_mut().find(|bound| bound.alive && ptr::from_ref(&*bound.globals).addr() == globals.addr())
     }
 
     /// A handle no address lies behind: whoever looks inside faults.
@@ -238,7 +238,7 @@ fn object(handle: usize, device: bool, attributes: *const Attributes) -> Result<
 }
 
 /// Ends an object: cleanup, then destroy, at PASSIVE_LEVEL.
-fn end(machine: &std::sync::Arc<Machine>, gone: Object) {
+fn end(machine: &std::sync::Arc<Machine>, gone: &Object) {
     let handle: PVOID = ptr::without_provenance_mut(gone.handle);
     for (what, callback) in [("EvtCleanupCallback", gone.cleanup), ("EvtDestroyCallback", gone.destroy)] {
         if let Some(callback) = callback {
@@ -286,7 +286,7 @@ ndk_types::abi! {
         let new = Globals { driver: ptr::null_mut(), flags: 0, tag: 0, name: [0; 32], displace_unload: 0 };
         let objects = Vec::new();
         let mut bound =
-            Bound { driver_object, globals: Box::new(new), table, _gates: gates, unload: None, bound: true, objects };
+            Bound { driver_object, globals: Box::new(new), table, _gates: gates, unload: None, alive: true, objects };
         // SAFETY: as above: room for the table's address.
         unsafe { given.table.write(bound.table.as_ptr()) };
         // SAFETY: as above: room for the globals' address.
@@ -307,12 +307,12 @@ ndk_types::abi! {
             machine.violation("W-05", "WdfVersionUnbind by a driver that is not bound");
             return STATUS_INVALID_PARAMETER;
         };
-        bound.bound = false;
+        bound.alive = false;
         let left: Vec<_> = bound.objects.drain(..).collect();
         drop(state);
         // A DriverEntry that fails leaves its objects to the framework; one that unloads has ended them.
         for object in left {
-            end(&machine, object);
+            end(&machine, &object);
         }
         STATUS_SUCCESS
     }
@@ -420,7 +420,7 @@ ndk_types::abi! {
             if object.device {
                 machine.violation("W-05", "the driver unloads with a framework device left");
             }
-            end(&machine, object);
+            end(&machine, &object);
         }
     }
 
@@ -431,7 +431,7 @@ ndk_types::abi! {
         let gone = state.of(globals).and_then(|bound| Some(bound.objects.remove(place(bound)?)));
         drop(state);
         match gone {
-            Some(gone) => end(&machine, gone),
+            Some(gone) => end(&machine, &gone),
             None => machine.violation("kmdf", format!("WdfObjectDelete of {:#x}, which is no device", handle.addr())),
         }
     }
