@@ -4,6 +4,7 @@
 //! it is left they are carried out in order: MADs leave, completions and events are called. So no callback and no NDIS
 //! call happens under the lock (COM-10). Room for the actions is reserved before anything changes.
 
+use crate::bounded;
 use crate::connector::{Connector, Told};
 use crate::endpoint::Endpoints;
 use crate::limits::Limits;
@@ -29,6 +30,14 @@ use roce_engine::wire::template::{AddressVector, FrameTemplate};
 
 /// Actions that one call can come to.
 const ACTIONS_MAX: usize = 32;
+
+/// Notes an action. One step comes to fewer than [`ACTIONS_MAX`], so there is room. Were there none, a reference would stay held: worse than a leak would be its last drop under the lock.
+fn note<P: Platform>(list: &mut Vec<Action<P>>, action: Action<P>) {
+    if let Err(action) = bounded::push(list, action) {
+        debug_assert!(false, "more actions than were reserved");
+        core::mem::forget(action);
+    }
+}
 
 /// What is to be done when the lock is left.
 #[expect(clippy::large_enum_variant, reason = "a handful live for one call; boxing a MAD would allocate")]
@@ -80,9 +89,7 @@ pub(crate) struct Incoming {
 impl<P: Platform> CmPort for Notes<'_, P> {
     fn send(&mut self, path: &AddressVector, mad: &[u8; MAD_LEN]) {
         // There is room: it was reserved. Were there none, the message would be as lost as any.
-        if self.actions.len() < self.actions.capacity() {
-            self.actions.push(Action::Send(*path, *mad));
-        }
+        let _ = bounded::push(self.actions, Action::Send(*path, *mad));
     }
 
     /// LS-06, SE-10, LS-09
@@ -100,13 +107,14 @@ impl<P: Platform> CmPort for Notes<'_, P> {
         let Some(at) = self.owners.iter().position(|(owned, _)| *owned == id) else { return };
         let Some(owner) = self.owners.get(at).map(|(_, owner)| owner.clone()) else { return };
         if let CmEvent::Released = event {
-            let (_, gone) = self.owners.swap_remove(at);
-            self.actions.push(Action::Drop(gone));
+            if let Some((_, gone)) = bounded::take(self.owners, at) {
+                note(self.actions, Action::Drop(gone));
+            }
         } else if let Some(told) = owner.hear(&event) {
-            self.actions.push(Action::Tell(owner, told));
+            note(self.actions, Action::Tell(owner, told));
             return;
         }
-        self.actions.push(Action::Drop(owner));
+        note(self.actions, Action::Drop(owner));
     }
 }
 
@@ -225,7 +233,7 @@ impl<P: Platform> Connections<P> {
     pub(crate) fn on_resolved(&self, port: &Port<P>, token: u64, answer: Result<NextHop, Unresolved>) {
         let found = self.look(port, |table| {
             let at = table.resolving.iter().position(|(waiting, _)| *waiting == token)?;
-            Some(table.resolving.swap_remove(at).1)
+            bounded::take(&mut table.resolving, at).map(|(_, connector)| connector)
         });
         if let Some(connector) = found {
             crate::connector::resolved(&connector, answer);
@@ -263,12 +271,12 @@ pub(crate) struct Actions<'a, P: Platform> {
 impl<P: Platform> Actions<'_, P> {
     /// Notes something to tell.
     pub(crate) fn tell(&mut self, connector: Ref<Connector<P>>, told: Told) {
-        self.list.push(Action::Tell(connector, told));
+        note(self.list, Action::Tell(connector, told));
     }
 
     /// Notes a reference to let go of outside the lock.
     pub(crate) fn release(&mut self, connector: Ref<Connector<P>>) {
-        self.list.push(Action::Drop(connector));
+        note(self.list, Action::Drop(connector));
     }
 
     /// Lets the agent speak; a request for a listener comes back.
@@ -303,17 +311,17 @@ impl<P: Platform> Table<P> {
 
     /// Notes whose connection it is; false without room.
     pub(crate) fn own(&mut self, id: ConnectionId, owner: Ref<Connector<P>>) -> bool {
-        let room = self.owners.len() < self.owners.capacity();
-        if room {
-            self.owners.push((id, owner));
+        match bounded::push(&mut self.owners, (id, owner)) {
+            Ok(()) => true,
+            // Its own reference stays with the caller: this one is not the last.
+            Err(_) => false,
         }
-        room
     }
 
     /// Forgets whose connection it was; the reference is to be let go of outside the lock.
     pub(crate) fn disown(&mut self, id: ConnectionId, actions: &mut Actions<'_, P>) {
-        if let Some(at) = self.owners.iter().position(|(owned, _)| *owned == id) {
-            let (_, gone) = self.owners.swap_remove(at);
+        let at = self.owners.iter().position(|(owned, _)| *owned == id);
+        if let Some((_, gone)) = at.and_then(|at| bounded::take(&mut self.owners, at)) {
             actions.release(gone);
         }
     }
@@ -367,7 +375,7 @@ impl<P: Platform> Table<P> {
         };
         connector.keep(held);
         self.own(id, connector.clone());
-        actions.list.push(Action::Offer(listener, connector));
+        note(actions.list, Action::Offer(listener, connector));
         Ok(())
     }
 }

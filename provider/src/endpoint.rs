@@ -4,6 +4,7 @@
 //! over one of them holds it (LS-13, SE-05, CN-49). It is free again when the last of them is closed (LS-15, CN-50).
 
 use crate::adapter::{Adapter, ndk_query_extension};
+use crate::bounded;
 use crate::listener::Listener;
 use crate::object::{self, Borrowed, Kind, Object, Ref};
 use crate::platform::Platform;
@@ -94,7 +95,7 @@ impl<P: Platform> Endpoints<P> {
         {
             entry.holds = entry.holds.saturating_sub(1);
             if entry.holds == 0 {
-                self.entries.swap_remove(at);
+                bounded::take(&mut self.entries, at);
             }
         }
     }

@@ -12,6 +12,7 @@ extern crate std;
 
 pub mod adapter;
 pub mod bitmap;
+mod bounded;
 mod connections;
 pub mod connector;
 pub mod counters;

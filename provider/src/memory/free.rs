@@ -1,5 +1,6 @@
 //! Free numbers, oldest first, so that a stale number stays stale for as long as possible.
 
+use crate::bounded;
 use crate::lock::SpinLock;
 use alloc::collections::VecDeque;
 use core::ops::Range;
@@ -23,6 +24,7 @@ impl FreeNumbers {
 
     /// Gives a taken number back. At DISPATCH_LEVEL; the room was reserved at the start.
     pub(super) fn give(&self, number: u32) {
-        self.0.with(|free| free.push_back(number));
+        // There is room for every number.
+        let _ = self.0.with(|free| bounded::push_back(free, number));
     }
 }

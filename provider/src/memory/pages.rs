@@ -5,6 +5,7 @@
 //! Its room is allocated when the region is initialized; capturing allocates nothing.
 
 use super::logical::{Extent, LogicalSpace, MappingId};
+use crate::bounded;
 use crate::limits::PAGE_SIZE;
 use crate::platform::Mapping;
 use alloc::vec::Vec;
@@ -84,7 +85,8 @@ impl PageList {
                 return Err(PagesRefused::Address);
             };
             if held.is_some_and(|(id, _)| id == MappingId::of(page)) {
-                self.pages.push(page);
+                // There is room for as many as the region was initialized for, and the caller checked their number.
+                let _ = bounded::push(&mut self.pages, page);
             }
             held = Some((MappingId::of(page), extent));
         }
@@ -97,7 +99,10 @@ impl PageList {
         if !space.hold(id) {
             return None;
         }
-        self.pages.push(page);
+        if bounded::push(&mut self.pages, page).is_err() {
+            space.let_go(id);
+            return None;
+        }
         // SAFETY: held by the line before, and until `release`.
         unsafe { space.extent(id) }
     }

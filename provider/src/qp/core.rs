@@ -2,6 +2,7 @@
 
 use super::lend::{Lent, ReceiveLent, SendLent};
 use super::{Phase, Qp, QpState, command};
+use crate::bounded;
 use crate::held::{Held, HeldPool};
 use crate::limits::HELD_FRAMES_MAX;
 use crate::memory::{StageOwner, TurnOwner, TurnRegions};
@@ -162,7 +163,7 @@ impl Core {
             if let Some(held) = self.parked.pop_front()
                 && is_wanted_later(&mut self.engine, &held, turn)
             {
-                self.parked.push_back(held);
+                let _ = bounded::push_back(&mut self.parked, held);
             }
         }
         self.parked.len() < before
@@ -170,9 +171,7 @@ impl Core {
 
     /// T-05: bounded by the queue pair's own cap; over it the frame is dropped and the transport brings it again.
     fn park<P: Platform>(&mut self, qp: &QpState<P>, held: Held) {
-        if self.parked.len() < self.parked.capacity() {
-            self.parked.push_back(held);
-        } else {
+        if bounded::push_back(&mut self.parked, held).is_err() {
             qp.port.counters.held_overflow.add(1);
         }
     }
