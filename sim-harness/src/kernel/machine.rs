@@ -4,6 +4,7 @@ use super::export::ExportTable;
 use super::irql::{self, Irql};
 use super::kmdf::{self, Kmdf};
 use super::loader::{Image, LoadError};
+use super::netio::Netio;
 use super::nt::Nt;
 use super::sched::{Scheduler, Woken};
 use super::stack::Import;
@@ -27,6 +28,8 @@ pub struct Machine {
     pub sched: Arc<Scheduler>,
     /// ntoskrnl.
     pub nt: Nt,
+    /// NETIO.SYS.
+    pub netio: Netio,
     /// The driver framework.
     pub kmdf: Kmdf,
     exports: RwLock<ExportTable>,
@@ -45,6 +48,7 @@ impl Machine {
     pub fn new(name: &str, clock: Arc<AtomicU64>, seed: u64) -> Arc<Self> {
         let mut exports = ExportTable::default();
         exports.add(super::nt::exports());
+        exports.add(super::netio::exports());
         exports.add(kmdf::exports());
         Arc::new(Self {
             name: name.to_owned(),
@@ -52,6 +56,7 @@ impl Machine {
             verifier: Verifier::default(),
             sched: Arc::default(),
             nt: Nt::new(seed),
+            netio: Netio::default(),
             kmdf: Kmdf::default(),
             failing: Mutex::default(),
             exports: RwLock::new(exports),
@@ -198,6 +203,7 @@ impl Machine {
     /// gives their number.
     pub fn check_leaks(&self) -> usize {
         let mut leaks = self.nt.leaks();
+        leaks.extend(self.netio.leaks());
         leaks.extend(self.kmdf.leaks());
         let threads = self.sched.waits();
         for leak in &leaks {
