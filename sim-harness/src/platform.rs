@@ -10,7 +10,7 @@ use roce_engine::time::{Duration, Time};
 use std::net::IpAddr;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 /// Frames that a node may have out at once.
 const FRAMES_MAX: usize = 4096;
@@ -47,12 +47,25 @@ pub struct Node {
     dice: Mutex<Dice>,
     addresses: Vec<IpAddr>,
     interface: LocalInterface,
+    others: AtomicBool,
 }
 
 impl Node {
+    /// From now on other threads drive the world: who waits may wait for them.
+    pub fn wait_for_others(&self) {
+        self.others.store(true, Ordering::SeqCst);
+    }
+
     /// A node with these addresses.
     pub fn new(clock: Arc<AtomicU64>, dice: Dice, addresses: Vec<IpAddr>, interface: LocalInterface) -> Arc<Self> {
-        Arc::new(Self { clock, tray: Mutex::default(), dice: Mutex::new(dice), addresses, interface })
+        Arc::new(Self {
+            clock,
+            tray: Mutex::default(),
+            dice: Mutex::new(dice),
+            addresses,
+            interface,
+            others: AtomicBool::new(false),
+        })
     }
 
     /// What the provider asked for.
@@ -141,13 +154,17 @@ unsafe impl Mapping for SimMapping {
     }
 }
 
-/// What CloseNDKAdapter waits for: on one thread it must be set already.
+/// What CloseNDKAdapter waits for: on one thread it must be set already ([`Node::wait_for_others`]).
 #[derive(Debug, Default)]
-pub struct SimSignal(AtomicBool);
+pub struct SimSignal {
+    set: Mutex<bool>,
+    changed: Condvar,
+}
 
 impl Signal for SimSignal {
     fn set(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        *self.set.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = true;
+        self.changed.notify_all();
     }
 }
 
@@ -227,10 +244,12 @@ impl Platform for SimPlatform {
     }
 
     fn wait(&self, signal: &SimSignal) {
-        assert!(
-            signal.0.load(Ordering::SeqCst),
-            "an adapter is closed while something of it is open: nobody would wake us"
-        );
+        let mut set = signal.set.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let others = self.0.others.load(Ordering::SeqCst);
+        assert!(*set || others, "an adapter is closed while something of it is open: nobody would wake us");
+        while !*set {
+            set = signal.changed.wait(set).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
     }
 
     fn log(&self, event: Event) {

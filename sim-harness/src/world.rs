@@ -215,6 +215,11 @@ impl World {
         self.places[from].station.sent(frame);
     }
 
+    /// When the next thing happens, in virtual nanoseconds.
+    pub fn next_at(&self) -> Option<u64> {
+        self.heap.peek().map(|Reverse(key)| key.0)
+    }
+
     /// Lets the next thing happen; false when nothing will.
     pub fn step(&mut self) -> bool {
         self.settle();
