@@ -27,8 +27,8 @@ use crate::wire::cm::{
 use crate::wire::mad::MAD_LEN;
 use crate::wire::template::AddressVector;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
 use connection::Connection;
+use core::net::SocketAddr;
 pub use receive::way_back;
 use state::State;
 
