@@ -4,25 +4,22 @@
 //! InitializeEx to HaltEx. What the binding tells the adapter goes through [`Upper`]; attached and detached by the adapter.
 //! The edge's state (paused, running) is independent of the adapter's own (W-08).
 
-pub mod guarded;
-pub mod pool;
+pub mod device_name;
 pub mod rundown;
 
 use crate::data_path::frames::{Frame, Frames};
+use crate::kernel::{Event, Guarded, WorkItem};
 use crate::protocol::oid_request;
 use core::ffi::c_void;
 use core::ptr::{NonNull, null_mut};
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use guarded::{Guarded, Happening};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+pub use device_name::DeviceName;
 use ndk_provider::shared::Shared;
 use ndk_types::{
     NDIS_HANDLE, NDIS_OID_REQUEST, NDIS_PORT_NUMBER, NDIS_RECEIVE_SCALE_CAPABILITIES, NDIS_STATUS,
     NDIS_STATUS_INDICATION, NET_BUFFER_LIST, OID_802_3_MULTICAST_LIST, OID_GEN_CURRENT_PACKET_FILTER,
 };
 use rundown::Rundown;
-
-/// The longest device instance name of ours that UpperBindings may give, in UTF-16 units.
-pub const NAME_UNITS: usize = 128;
 
 /// What the adapter above does with what comes from below. At or below DISPATCH_LEVEL unless said otherwise.
 pub trait Upper: Send + Sync {
@@ -38,12 +35,14 @@ pub trait Upper: Send + Sync {
     fn indicate_status(&self, status: NonNull<NDIS_STATUS_INDICATION>);
     /// Link state, speed or MTU changed; [`Binding::lower`] has the new ones.
     fn link_changed(&self);
-    /// Transmit buffers are free again after `frame` had none.
+    /// Transmit buffers are free again after `frame` had none. It only notes this: the call may come from inside `transmit`.
     fn on_frames_available(&self);
     /// The NIC goes away: disable NDK, wait for its consumers. PASSIVE_LEVEL, in a work item, may wait (W-07).
     fn lower_gone(&self);
     /// The miniport's handle: the source of what goes up, and what is de-initialised.
     fn miniport(&self) -> NDIS_HANDLE;
+    /// The NET_LUID of the virtual miniport, which is never bound to (W-03).
+    fn luid(&self) -> u64;
 }
 
 /// What the NIC can do, as of now.
@@ -115,39 +114,64 @@ pub struct Binding {
     pub(crate) tag: AtomicUsize,
     pub(crate) dropped: AtomicU64,
     /// Ends the waits for the completion of an open and of a close, which never overlap.
-    pub(crate) changed: Happening,
-    pub(crate) changed_status: AtomicU32,
-    pub(crate) name: Guarded<([u16; NAME_UNITS], usize)>,
+    pub(crate) changed: Event,
+    pub(crate) changed_status: AtomicI32,
+    /// The virtual miniport over it, as UpperBindings names it.
+    pub(crate) name: Guarded<DeviceName>,
+    /// NdisIMInitializeDeviceInstanceEx is still to be called.
+    pub(crate) unstarted: AtomicBool,
+    /// It was called, and MiniportInitializeEx has not ended yet.
     pub(crate) initialising: AtomicBool,
+    /// Set when `initialising` became false.
+    pub(crate) settled: Event,
     pub(crate) pause_event: AtomicPtr<c_void>,
+    pub(crate) unbind_context: AtomicPtr<c_void>,
+    pub(crate) unbind_work: Guarded<Option<WorkItem>>,
+    /// The list of bindings, which holds a reference on each (`protocol/bindings.rs`).
+    pub(crate) next: AtomicPtr<Binding>,
+    pub(crate) own: Guarded<Option<Shared<Binding>>>,
 }
 
 impl Binding {
     /// A binding with nothing open yet.
     pub fn try_new(attributes: LowerAttributes) -> Option<Shared<Self>> {
-        let binding = Shared::try_new(Self {
+        Shared::try_new(Self {
             handle: AtomicPtr::new(null_mut()),
             attributes: Guarded::new(attributes),
             state: AtomicU32::new(LowerState::Paused as u32),
             powered: AtomicBool::new(true),
-            sends: Rundown::new(),
-            indicated: Rundown::new(),
-            requests: Rundown::new(),
-            callers: Rundown::new(),
+            sends: Rundown::try_new()?,
+            indicated: Rundown::try_new()?,
+            requests: Rundown::try_new()?,
+            callers: Rundown::try_new()?,
             upper: Guarded::new(None),
             frames: Frames::new(),
             clones: AtomicPtr::new(null_mut()),
             net_buffers: AtomicPtr::new(null_mut()),
             tag: AtomicUsize::new(0),
             dropped: AtomicU64::new(0),
-            changed: Happening::new(),
-            changed_status: AtomicU32::new(0),
-            name: Guarded::new(([0; NAME_UNITS], 0)),
+            changed: Event::try_new()?,
+            changed_status: AtomicI32::new(0),
+            name: Guarded::new(DeviceName::none()),
+            unstarted: AtomicBool::new(false),
             initialising: AtomicBool::new(false),
+            settled: Event::try_new()?,
             pause_event: AtomicPtr::new(null_mut()),
-        })?;
-        binding.changed.arm();
-        Some(binding)
+            unbind_context: AtomicPtr::new(null_mut()),
+            unbind_work: Guarded::new(None),
+            next: AtomicPtr::new(null_mut()),
+            own: Guarded::new(None),
+        })
+    }
+
+    /// A reference on the binding that NdisIMInitializeDeviceInstanceEx was given, for MiniportInitializeEx.
+    ///
+    /// # Safety
+    /// `context` is IMDeviceInstanceContext, in MiniportInitializeEx: the binding waits for it to end.
+    pub unsafe fn from_device_context(context: NDIS_HANDLE) -> Option<Shared<Self>> {
+        // SAFETY: the caller's promise; the context is a binding's address.
+        let binding = unsafe { context.cast::<Self>().as_ref() }?;
+        binding.own.with(|own| own.clone())
     }
 
     /// The handle NDIS gave for the open NIC.
@@ -187,7 +211,12 @@ impl Binding {
         self.indicated.open();
         self.callers.open();
         self.upper.with(|now| *now = Some(upper));
+    }
+
+    /// MiniportInitializeEx ended, with an adapter attached or without: an unbind may go on.
+    pub fn initialised(&self) {
         self.initialising.store(false, Ordering::Release);
+        self.settled.set();
     }
 
     /// The adapter above goes: no call of ours is inside it afterwards. PASSIVE_LEVEL, not from inside an `Upper` method.
@@ -209,7 +238,10 @@ impl Binding {
     pub fn frame(self: &Binding, len: usize) -> Option<Frame> {
         if !self.is_running() {
             self.frames.starve();
-            return None;
+            // It may run by now, and whoever said so saw nobody wait.
+            if !self.is_running() {
+                return None;
+            }
         }
         self.frames.take(len)
     }

@@ -5,15 +5,19 @@
 
 mod deferred;
 mod event;
+mod guarded;
 mod irql;
 mod pool;
 mod timer;
+mod work_item;
 
 pub use deferred::Dpc;
 pub use event::Event;
+pub use guarded::Guarded;
 pub use irql::Raised;
 pub use pool::Block;
 pub use timer::Timer;
+pub use work_item::WorkItem;
 
 use wdk_sys::ntddk::KeQueryPerformanceCounter;
 use wdk_sys::{LARGE_INTEGER, LONGLONG};

@@ -5,6 +5,7 @@
 #[global_allocator]
 static ALLOCATOR: wdk_alloc::WdkAllocator = wdk_alloc::WdkAllocator;
 
+extern crate alloc;
 extern crate wdk_panic;
 
 pub mod adapter;

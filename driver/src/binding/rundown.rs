@@ -2,7 +2,7 @@
 //!
 //! Entering fails once closed; the wait ends when every entry has left. One word: bit 31 is "closed".
 
-use super::guarded::Happening;
+use crate::kernel::Event;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 const CLOSED: u32 = 1 << 31;
@@ -10,18 +10,18 @@ const CLOSED: u32 = 1 << 31;
 /// Outstanding operations of one kind.
 pub struct Rundown {
     state: AtomicU32,
-    empty: Happening,
+    empty: Event,
 }
 
 impl Rundown {
-    /// Open, with nothing outstanding.
-    pub fn new() -> Self {
-        Self { state: AtomicU32::new(CLOSED), empty: Happening::new() }
+    /// Closed, with nothing outstanding; `None` without memory.
+    pub fn try_new() -> Option<Self> {
+        Some(Self { state: AtomicU32::new(CLOSED), empty: Event::try_new()? })
     }
 
     /// Lets entries in (again); nothing is outstanding and nobody waits.
     pub fn open(&self) {
-        self.empty.arm();
+        self.empty.clear();
         self.state.fetch_and(!CLOSED, Ordering::AcqRel);
     }
 

@@ -3,11 +3,12 @@
 //!
 //! A buffer is free, with the provider (a [`Frame`]), or with the NIC. Buffers are given back in any order.
 
-use crate::binding::guarded::Guarded;
-use crate::binding::pool::{alloc_zeroed, dealloc};
-use core::alloc::Layout;
+use crate::binding::Binding;
+use crate::kernel::{Block, Guarded};
+use alloc::alloc::{Layout, alloc, dealloc};
+use core::ffi::c_void;
 use core::ptr::{NonNull, null_mut};
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use ndk_types::{
     MDL, NDIS_HANDLE, NDIS_OBJECT_HEADER, NDIS_OBJECT_TYPE_DEFAULT, NDIS_PROTOCOL_ID_DEFAULT,
     NDIS_SIZEOF_NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1, NET_BUFFER_LIST, NET_BUFFER_LIST_POOL_PARAMETERS,
@@ -34,8 +35,10 @@ struct Buffer {
 pub struct Frames {
     free: Guarded<FreeList>,
     starved: AtomicBool,
-    pool: AtomicPtr<core::ffi::c_void>,
-    size: core::sync::atomic::AtomicUsize,
+    pool: AtomicPtr<c_void>,
+    size: AtomicUsize,
+    /// Whose buffers these are; null before there are any.
+    binding: AtomicPtr<Binding>,
 }
 
 struct FreeList(*mut Buffer);
@@ -58,12 +61,14 @@ impl Frames {
             free: Guarded::new(FreeList(null_mut())),
             starved: AtomicBool::new(false),
             pool: AtomicPtr::new(null_mut()),
-            size: core::sync::atomic::AtomicUsize::new(0),
+            size: AtomicUsize::new(0),
+            binding: AtomicPtr::new(null_mut()),
         }
     }
 
     /// Allocates the buffers for an MTU; PASSIVE_LEVEL. On failure `destroy` frees what there is.
-    pub fn create(&self, owner: NDIS_HANDLE, mtu: u32) -> bool {
+    pub fn create(&self, owner: NDIS_HANDLE, mtu: u32, binding: &Binding) -> bool {
+        self.binding.store(core::ptr::from_ref(binding).cast_mut(), Ordering::Release);
         let parameters = pool_parameters(true);
         // SAFETY: a handle of ours and a complete parameter block.
         let pool = unsafe { NdisAllocateNetBufferListPool(owner, &raw const parameters) };
@@ -114,9 +119,14 @@ impl Frames {
         self.starved.store(true, Ordering::SeqCst);
     }
 
-    /// Whether somebody waits; asking answers it.
-    pub fn take_starved(&self) -> bool {
-        self.starved.swap(false, Ordering::SeqCst)
+    /// Tells who was refused a frame, if there is one and frames may go; at or below DISPATCH_LEVEL. The listener only notes
+    /// it ([`crate::binding::Upper::on_frames_available`]): this may be inside the provider's own transmit.
+    pub fn tell(&self) {
+        // SAFETY: the buffers are part of the binding, which outlives them and who holds one.
+        let Some(binding) = (unsafe { self.binding.load(Ordering::Acquire).as_ref() }) else { return };
+        if binding.is_running() && self.starved.load(Ordering::SeqCst) && self.starved.swap(false, Ordering::SeqCst) {
+            binding.with_upper(|upper| upper.on_frames_available());
+        }
     }
 
     /// Whether the NET_BUFFER_LIST is of this pool.
@@ -177,13 +187,13 @@ fn layout_of(size: usize) -> Option<Layout> {
 
 /// One buffer with everything a send needs.
 fn make(owner: NDIS_HANDLE, pool: NDIS_HANDLE, size: usize) -> Option<NonNull<Buffer>> {
-    // SAFETY: the layout's size is not zero.
-    let head = NonNull::new(unsafe { alloc_zeroed(Layout::new::<Buffer>()) }.cast::<Buffer>())?;
-    // SAFETY: fresh zeroed memory of the type's layout, for which zero is a value.
+    let nothing = Buffer { nbl: null_mut(), mdl: null_mut(), bytes: null_mut(), next: null_mut() };
+    let head = Block::try_new(nothing)?.into_raw();
+    // SAFETY: a fresh block that nobody else knows.
     let buffer = unsafe { &mut *head.as_ptr() };
     let whole = layout_of(size).and_then(|layout| {
         // SAFETY: not empty: OVER_MTU at least.
-        buffer.bytes = unsafe { alloc_zeroed(layout) };
+        buffer.bytes = unsafe { alloc(layout) };
         NonNull::new(buffer.bytes)?;
         // SAFETY: non-paged memory of that size (NdisAllocateMdl).
         buffer.mdl = unsafe { NdisAllocateMdl(owner, buffer.bytes.cast(), u32::try_from(size).ok()?) };
@@ -214,8 +224,8 @@ fn destroy_buffer(head: NonNull<Buffer>, size: usize) {
         // SAFETY: allocated by `make` with this layout.
         unsafe { dealloc(bytes.as_ptr(), layout) };
     }
-    // SAFETY: allocated by `make` with this layout; not used again.
-    unsafe { dealloc(head.as_ptr().cast(), Layout::new::<Buffer>()) };
+    // SAFETY: a block of `make`; not used again.
+    drop(unsafe { Block::from_raw(head) });
 }
 
 impl AsMut<[u8]> for Frame {
@@ -259,6 +269,8 @@ impl Frame {
 impl Drop for Frame {
     fn drop(&mut self) {
         // SAFETY: the pool outlives its frames: it is part of the binding, which waits for them.
-        unsafe { self.home.as_ref() }.push(self.buffer);
+        let home = unsafe { self.home.as_ref() };
+        home.push(self.buffer);
+        home.tell();
     }
 }

@@ -175,9 +175,8 @@ pub unsafe fn complete(binding: &Binding, nbls: *mut NET_BUFFER_LIST, flags: u32
     if let Some(head) = up.head() {
         binding.with_upper(|upper| upper.complete_send(head, flags));
     }
-    if binding.is_running() && binding.frames.take_starved() {
-        binding.with_upper(|upper| upper.on_frames_available());
-    }
+    // Not from here: the NIC may complete inside the send, which is inside the provider's transmit.
+    binding.frames.tell();
     leave(binding, done);
 }
 

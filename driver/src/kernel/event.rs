@@ -1,9 +1,9 @@
-//! A notification event: set once, stays set.
+//! A notification event: once set, it stays set until it is cleared.
 
 use super::Block;
 use core::cell::UnsafeCell;
 use core::ptr::null_mut;
-use wdk_sys::ntddk::{KeInitializeEvent, KeSetEvent, KeWaitForSingleObject};
+use wdk_sys::ntddk::{KeClearEvent, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject};
 use wdk_sys::{_EVENT_TYPE, _KWAIT_REASON, _MODE, KEVENT};
 
 /// A KEVENT at a fixed address.
@@ -27,6 +27,12 @@ impl Event {
     pub fn set(&self) {
         // SAFETY: KeSetEvent: an initialised event; Wait is FALSE, so DISPATCH_LEVEL is allowed.
         unsafe { KeSetEvent(self.0.get(), 0, 0) };
+    }
+
+    /// Not set any more, for the next use; nobody waits. At or below DISPATCH_LEVEL.
+    pub fn clear(&self) {
+        // SAFETY: KeClearEvent: an initialised event.
+        unsafe { KeClearEvent(self.0.get()) };
     }
 
     /// Waits until it is set. PASSIVE_LEVEL.

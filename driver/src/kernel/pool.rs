@@ -30,6 +30,21 @@ impl<T> Block<T> {
         Some(Self(place))
     }
 
+    /// Gives the block away; [`Block::from_raw`] takes it back.
+    pub fn into_raw(self) -> NonNull<T> {
+        let place = self.0;
+        core::mem::forget(self);
+        place
+    }
+
+    /// Takes a block back.
+    ///
+    /// # Safety
+    /// `place` is from [`Block::into_raw`], once, and nobody uses it any more.
+    pub unsafe fn from_raw(place: NonNull<T>) -> Self {
+        Self(place)
+    }
+
     /// Where the value is; valid as long as the block.
     pub fn as_ptr(&self) -> *mut T {
         self.0.as_ptr()

@@ -3,11 +3,9 @@
 //! One allocation a request; its own request id, so that the completion finds it and a cancel finds the NIC's copy.
 
 use crate::binding::Binding;
-use crate::binding::guarded::Happening;
-use crate::binding::pool::{alloc_zeroed, dealloc};
-use core::alloc::Layout;
+use crate::kernel::{Block, Event};
 use core::ffi::c_void;
-use core::ptr::NonNull;
+use core::ptr::{NonNull, null_mut};
 use ndk_types::{
     NDIS_OBJECT_HEADER, NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID, NDIS_OID_REQUEST, NDIS_OID_REQUEST_REVISION_1,
     NDIS_OID_REQUEST_SET_INFORMATION, NDIS_SIZEOF_OID_REQUEST_REVISION_1, NDIS_STATUS, NDIS_STATUS_ADAPTER_NOT_READY,
@@ -22,23 +20,23 @@ struct Issued {
     /// The request it stands for, or null for our own.
     original: *mut NDIS_OID_REQUEST,
     direct: bool,
-    done: Happening,
+    /// Our own alone have one.
+    done: Option<Event>,
     status: NDIS_STATUS,
 }
 
-fn issue() -> Option<NonNull<Issued>> {
-    // SAFETY: a layout of non-zero size.
-    let issued = NonNull::new(unsafe { alloc_zeroed(Layout::new::<Issued>()) }.cast::<Issued>())?;
-    // SAFETY: zeroed memory is a value of the type: integers, pointers, an event before `arm`.
-    unsafe { issued.as_ref() }.done.arm();
-    Some(issued)
+fn issue(done: Option<Event>) -> Option<NonNull<Issued>> {
+    // SAFETY: zero is a value of a request: integers and pointers.
+    let request = unsafe { core::mem::zeroed::<NDIS_OID_REQUEST>() };
+    let issued = Issued { request, original: null_mut(), direct: false, done, status: 0 };
+    Some(Block::try_new(issued)?.into_raw())
 }
 
 /// # Safety
 /// `issued` came from `issue`, and neither NDIS nor anybody else uses it any more.
 unsafe fn free(binding: &Binding, issued: NonNull<Issued>) {
     // SAFETY: the caller's promise.
-    unsafe { dealloc(issued.as_ptr().cast(), Layout::new::<Issued>()) };
+    drop(unsafe { Block::from_raw(issued) });
     binding.requests.leave(1);
 }
 
@@ -48,7 +46,7 @@ pub fn set(binding: &Binding, oid: NDIS_OID, data: &mut [u8]) -> NDIS_STATUS {
     if !binding.requests.enter() {
         return NDIS_STATUS_ADAPTER_NOT_READY;
     }
-    let Some(mut issued) = issue() else {
+    let Some(mut issued) = Event::try_new().and_then(|done| issue(Some(done))) else {
         binding.requests.leave(1);
         return NDIS_STATUS_RESOURCES;
     };
@@ -72,7 +70,10 @@ pub fn set(binding: &Binding, oid: NDIS_OID, data: &mut [u8]) -> NDIS_STATUS {
     let mut status = unsafe { NdisOidRequest(binding.handle(), issued.as_ptr().cast()) };
     if status == NDIS_STATUS_PENDING {
         // SAFETY: shared with the completion, which only sets the status and then the event.
-        unsafe { issued.as_ref() }.done.wait();
+        let waited = unsafe { issued.as_ref() };
+        if let Some(done) = &waited.done {
+            done.wait();
+        }
         // SAFETY: written before the event was set.
         status = unsafe { (*issued.as_ptr()).status };
     }
@@ -89,7 +90,7 @@ pub unsafe fn forward(binding: &Binding, original: NonNull<NDIS_OID_REQUEST>, di
     if !binding.requests.enter() {
         return NDIS_STATUS_ADAPTER_NOT_READY;
     }
-    let Some(mut issued) = issue() else {
+    let Some(mut issued) = issue(None) else {
         binding.requests.leave(1);
         return NDIS_STATUS_RESOURCES;
     };
@@ -146,8 +147,9 @@ pub unsafe fn complete(binding: &Binding, request: *mut NDIS_OID_REQUEST, status
     let Some(original) = NonNull::new(body.original) else {
         // SAFETY: the waiter reads it after the event.
         unsafe { (*issued.as_ptr()).status = status };
-        // SAFETY: armed; the last use here.
-        unsafe { issued.as_ref() }.done.set();
+        if let Some(done) = &body.done {
+            done.set();
+        }
         return;
     };
     copy_back(issued);

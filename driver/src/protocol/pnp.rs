@@ -1,13 +1,16 @@
 //! Pause, restart and power of the lower edge, independent of the upper one (W-08).
 
+#![expect(non_upper_case_globals, reason = "NDIS's names of events")]
+
 use crate::binding::{Binding, LowerState};
+use crate::protocol::{bind, bindings, pairing};
 use core::ptr::null_mut;
 use core::sync::atomic::Ordering;
 use ndk_types::{
     NDIS_STATUS, NDIS_STATUS_NOT_SUPPORTED, NDIS_STATUS_PENDING, NDIS_STATUS_SUCCESS, NET_PNP_EVENT_NOTIFICATION,
     NdisCompleteNetPnPEvent, NetDeviceStateD0, NetEventBindList, NetEventBindsComplete, NetEventCancelRemoveDevice,
-    NetEventPause, NetEventPnPCapabilities, NetEventQueryPower, NetEventQueryRemoveDevice, NetEventReconfigure,
-    NetEventRestart, NetEventSetPower,
+    NetEventIMReEnableDevice, NetEventPause, NetEventPnPCapabilities, NetEventQueryPower, NetEventQueryRemoveDevice,
+    NetEventReconfigure, NetEventRestart, NetEventSetPower, UNICODE_STRING,
 };
 
 /// An event for an open binding; PASSIVE_LEVEL.
@@ -38,7 +41,44 @@ pub unsafe fn event(binding: &Binding, event: *mut NET_PNP_EVENT_NOTIFICATION) -
         | NetEventBindsComplete
         | NetEventPnPCapabilities
         | NetEventReconfigure => NDIS_STATUS_SUCCESS,
+        NetEventIMReEnableDevice => {
+            restart_device(binding);
+            NDIS_STATUS_SUCCESS
+        }
         _ => NDIS_STATUS_NOT_SUPPORTED,
+    }
+}
+
+/// An event for the driver, without a binding; PASSIVE_LEVEL.
+///
+/// # Safety
+/// As [`event`].
+pub unsafe fn driver_event(event: *mut NET_PNP_EVENT_NOTIFICATION) -> NDIS_STATUS {
+    // SAFETY: NDIS's, valid until the event is complete.
+    let body = unsafe { &(*event).NetPnPEvent };
+    match body.NetEvent {
+        NetEventIMReEnableDevice if body.BufferLength as usize >= size_of::<UNICODE_STRING>() => {
+            // SAFETY: the buffer of this event is the counted name of the virtual miniport.
+            let name = unsafe { body.Buffer.cast::<UNICODE_STRING>().as_ref() };
+            // SAFETY: as above, and whole.
+            let under = name.and_then(|name| bindings::under(unsafe { pairing::units(name) }));
+            if let Some(binding) = under {
+                restart_device(&binding);
+            }
+            NDIS_STATUS_SUCCESS
+        }
+        NetEventReconfigure | NetEventBindList | NetEventBindsComplete => NDIS_STATUS_SUCCESS,
+        _ => NDIS_STATUS_NOT_SUPPORTED,
+    }
+}
+
+/// The virtual miniport was disabled and is enabled again: NDIS initialises it when it is asked to (W-01).
+fn restart_device(binding: &Binding) {
+    let gone = binding.with_upper(|_| ()).is_none() && !binding.initialising.load(Ordering::Acquire);
+    if let Some(binding) = binding.own.with(|own| own.clone()).filter(|_| gone) {
+        binding.unstarted.store(true, Ordering::Release);
+        // A failure leaves it as it is: disabled.
+        bind::start(&binding);
     }
 }
 
@@ -65,7 +105,5 @@ pub fn complete_pause(binding: &Binding) {
 
 /// A pause counted as "no frame": tell who asked in vain.
 fn running_again(binding: &Binding) {
-    if binding.is_running() && binding.frames.take_starved() {
-        binding.with_upper(|upper| upper.on_frames_available());
-    }
+    binding.frames.tell();
 }
