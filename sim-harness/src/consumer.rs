@@ -98,7 +98,10 @@ ndk_types::abi! {
     unsafe extern "C" fn request_complete(context: *mut c_void, status: NTSTATUS) {
         // SAFETY: every request of this module passes a leaked `Pending`.
         let pending = unsafe { &*context.cast::<Pending>() };
-        pending.0.store(status, Ordering::SeqCst);
+        let before = pending.0.swap(status, Ordering::SeqCst);
+        // COM-06, COM-07: once, and not for what was settled inline.
+        assert_eq!(before, STATUS_PENDING, "a request completes twice, or inline and again");
+        assert_ne!(status, STATUS_PENDING, "COM-21");
     }
 
     unsafe extern "C" fn close_complete(context: *mut c_void) {

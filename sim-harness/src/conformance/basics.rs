@@ -240,7 +240,7 @@ pub const CASES: &[Case] = &[
         a_write_with_the_privileged_token_fails_and_touches_nothing,
     ),
     case(
-        "CN-29 CN-30 CN-33 QP-14 QP-15",
+        "CN-29 CN-30 CN-33 QP-14 QP-15 COM-06 COM-07 COM-21",
         "a_disconnect_is_graceful_and_flushes_only_who_asked_for_it",
         a_disconnect_is_graceful_and_flushes_only_who_asked_for_it,
     ),

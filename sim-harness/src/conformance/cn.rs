@@ -319,7 +319,7 @@ fn version_1_2_connects_as_ever(bed: &mut dyn Bed) {
 /// The cases of this file.
 pub const CASES: &[Case] = &[
     case(
-        "CN-01 CN-03 CN-45 CN-46 CN-47 CN-48 CN-54 LS-16",
+        "CN-01 CN-03 CN-45 CN-46 CN-47 CN-48 CN-54 LS-16 REG-16",
         "addresses_are_as_both_sides_know_them_in_both_families",
         addresses_are_as_both_sides_know_them_in_both_families,
     ),

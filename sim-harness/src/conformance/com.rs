@@ -40,6 +40,27 @@ fn heads(bed: &mut dyn Bed, version: NDK_VERSION) -> Vec<Head> {
         query_extension!(srq.raw()),
     ];
     assert_eq!(answers, [STATUS_NOT_SUPPORTED; 8], "COM-18");
+    let tables = [
+        size_of::<NDK_ADAPTER_DISPATCH>(),
+        size_of::<NDK_QP_DISPATCH>(),
+        size_of::<NDK_CQ_DISPATCH>(),
+        size_of::<NDK_MR_DISPATCH>(),
+        size_of::<NDK_MW_DISPATCH>(),
+        size_of::<NDK_PD_DISPATCH>(),
+        size_of::<NDK_CONNECTOR_DISPATCH>(),
+        size_of::<NDK_SRQ_DISPATCH>(),
+    ];
+    for (object, size) in all.into_iter().zip(tables) {
+        // Every object is its header and then the pointer to its table.
+        let object = object.cast::<NDK_QP>();
+        // SAFETY: an open object.
+        let table = unsafe { (*object).Dispatch }.cast::<usize>();
+        for slot in 0..size / size_of::<usize>() {
+            // SAFETY: a table has a pointer for each of its slots.
+            let function = unsafe { table.wrapping_add(slot).read() };
+            assert_ne!(function, 0, "REG-15: slot {slot}");
+        }
+    }
     connector.close();
     srq.close();
     mr.close();
@@ -139,7 +160,7 @@ fn a_create_that_fails_leaves_nothing_behind(bed: &mut dyn Bed) {
 /// The cases of this file.
 pub const CASES: &[Case] = &[
     case(
-        "COM-01 COM-12 COM-13 COM-15 COM-18 COM-22 ADP-03 ADP-04",
+        "REG-15 COM-01 COM-12 COM-13 COM-15 COM-18 COM-22 ADP-03 ADP-04",
         "every_object_has_the_highest_version_of_its_major_and_its_own_type",
         every_object_has_the_highest_version_of_its_major_and_its_own_type,
     ),

@@ -140,6 +140,9 @@ fn a_queue_holds_its_depth_and_one_more_kills_it_and_its_queue_pairs(bed: &mut d
     assert_eq!(host.watch.count(), 0, "CQ-02, CQ-13: four fit");
     host.message(bed, 4, 0);
     assert_eq!((host.watch.count(), host.watch.status.load(Ordering::SeqCst)), (1, STATUS_BUFFER_OVERFLOW));
+    if let Some(native) = bed.native() {
+        assert_eq!(native.world.port(1).counters.snapshot().cq_error, 1, "CQ-17");
+    }
     // The queue pair on it is of no use any more; one on another queue is (CQ-27).
     let refused = host.pair.server.qp.send(9, &[host.pair.server.sge(0, 8)], 0);
     assert_eq!(refused, Err(Failed("NdkSend", STATUS_CONNECTION_INVALID)));
@@ -331,7 +334,7 @@ pub const CASES: &[Case] = &[
         an_error_or_a_flush_notifies_whatever_is_armed,
     ),
     case(
-        "CQ-02 CQ-14 CQ-27 T-08",
+        "CQ-02 CQ-14 CQ-17 CQ-27 T-08",
         "a_queue_holds_its_depth_and_one_more_kills_it_and_its_queue_pairs",
         a_queue_holds_its_depth_and_one_more_kills_it_and_its_queue_pairs,
     ),

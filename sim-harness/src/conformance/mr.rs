@@ -269,7 +269,7 @@ pub const CASES: &[Case] = &[
         "addresses_that_wrap_or_lie_outside_are_refused",
         addresses_that_wrap_or_lie_outside_are_refused,
     ),
-    case("MR-10 MR-11 MR-12 MR-13", "rights_are_what_was_asked_for", rights_are_what_was_asked_for),
+    case("MR-10 MR-11 MR-12 MR-13 ADP-21", "rights_are_what_was_asked_for", rights_are_what_was_asked_for),
     case(
         "MR-09 MR-11",
         "a_region_for_reading_takes_no_receive_and_no_read",
@@ -287,7 +287,7 @@ pub const CASES: &[Case] = &[
     ),
     case("MR-17 WR-06", "a_stale_local_token_fails_the_request", a_stale_local_token_fails_the_request),
     case("MR-18", "closing_a_registered_region_ends_a_peer_s_access", closing_a_registered_region_ends_a_peer_s_access),
-    case("MR-20 MR-21 MR-22", "page_counts_are_taken_up_to_the_limit", page_counts_are_taken_up_to_the_limit),
+    case("MR-20 MR-21 MR-22 REG-14", "page_counts_are_taken_up_to_the_limit", page_counts_are_taken_up_to_the_limit),
     case(
         "MR-23 MR-28 WR-37 WR-39",
         "the_token_of_a_fast_region_stays_over_its_registrations",
