@@ -16,6 +16,7 @@ pub mod miniport;
 pub mod binding;
 pub mod data_path;
 pub mod protocol;
+pub mod routes;
 
 use wdk_sys::{NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT, STATUS_SUCCESS};
 
