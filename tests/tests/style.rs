@@ -13,9 +13,6 @@ const FUNCTION_MAX: usize = 100;
 const UNSAFE_IN: [&str; 5] = ["provider/", "ndk-types/", "driver/src", "sim-harness/", ".ci/no-panic"];
 /// Names that say nothing.
 const BANNED: [&str; 6] = ["utils", "util", "helpers", "manager", "misc", "common"];
-/// Longer than they should be, and how long they may be until they are taken apart; no file may join them.
-const LONG_FILES: [(&str, usize); 3] =
-    [("provider/src/mr/tests.rs", 760), ("provider/src/memory/tests.rs", 700), ("sim-harness/src/consumer.rs", 640)];
 /// The rules of the transport (`T-nn`) and of Windows (`W-nn`), first and last of each group.
 const RULES: [(char, u32, u32); 8] = [
     ('T', 1, 14),
@@ -70,11 +67,10 @@ fn every_file_says_first_what_it_is() {
 
 #[test]
 fn no_file_is_longer_than_600_lines() {
-    let limit = |path: &str| LONG_FILES.iter().find(|(long, _)| *long == path).map_or(FILE_MAX, |(_, limit)| *limit);
     let long: Vec<_> = files()
         .into_iter()
         .map(|(path, text)| (text.lines().count(), path))
-        .filter(|(lines, path)| *lines > limit(path))
+        .filter(|(lines, _)| *lines > FILE_MAX)
         .map(|(lines, path)| format!("{path}: {lines}"))
         .collect();
     assert_none("too long", &long);
