@@ -1,42 +1,135 @@
-//! The virtual miniport instance as the lower edge sees it: what passes up, and when it may.
+//! One virtual miniport instance: its port, the binding below it, what passes up, and when it may.
 //!
 //! Every NET_BUFFER_LIST that passes is counted, so that NdisMPauseComplete is called exactly once and not before the last
-//! one is back (W-08). Each method is callable at or below DISPATCH_LEVEL.
+//! one is back (W-08). RDMA depends on the lower edge alone and goes on while this edge pauses. Each method is callable at or
+//! below DISPATCH_LEVEL unless it says otherwise.
 
 pub mod traffic;
 
+use crate::binding::{Binding, Upper};
+use crate::config::Config;
+use crate::kernel::Block;
+use crate::miniport::ndk::NdkSwitch;
+use crate::platform::WindowsPlatform;
+use core::ptr::NonNull;
+use ndk_provider::limits::Limits;
+use ndk_provider::port::Port;
+use ndk_provider::shared::Shared;
 use ndk_types::{
-    NDIS_DEFAULT_PORT_NUMBER, NDIS_HANDLE, NDIS_STATUS_INDICATION, NET_BUFFER_LIST, NdisMIndicateReceiveNetBufferLists,
-    NdisMIndicateStatusEx, NdisMPauseComplete, NdisMSendNetBufferListsComplete,
+    NDIS_HANDLE, NDIS_LINK_STATE, NDIS_LINK_STATE_REVISION_1, NDIS_OBJECT_HEADER, NDIS_OBJECT_TYPE_DEFAULT,
+    NDIS_OBJECT_TYPE_STATUS_INDICATION, NDIS_OID_REQUEST, NDIS_PORT_NUMBER, NDIS_SIZEOF_LINK_STATE_REVISION_1,
+    NDIS_SIZEOF_STATUS_INDICATION_REVISION_1, NDIS_STATUS, NDIS_STATUS_INDICATION, NDIS_STATUS_INDICATION_REVISION_1,
+    NDIS_STATUS_LINK_STATE, NDIS_STATUS_PAUSED, NDIS_STATUS_RESOURCES, NET_BUFFER_LIST, NdisMDirectOidRequestComplete,
+    NdisMIndicateReceiveNetBufferLists, NdisMIndicateStatusEx, NdisMOidRequestComplete, NdisMPauseComplete,
+    NdisMSendNetBufferListsComplete, NdisPauseFunctionsUnknown,
 };
 use traffic::Traffic;
 
-/// NDIS_RECEIVE_FLAGS_RESOURCES of ndis.h: the indicator keeps the lists; they are back when the call returns.
+/// Flags of ndis.h. RESOURCES: the indicator keeps the lists; they are back when the call returns.
 const RECEIVE_FLAGS_RESOURCES: u32 = 2;
+/// DISPATCH_LEVEL, the same bit for receives, returns, sends and completions.
+const FLAGS_DISPATCH_LEVEL: u32 = 1;
 
 /// One miniport instance.
 pub struct Adapter {
     miniport: NDIS_HANDLE,
+    luid: u64,
+    config: Config,
+    binding: Shared<Binding>,
+    port: Shared<Port<WindowsPlatform>>,
+    ndk: NdkSwitch,
     traffic: Traffic,
 }
 
-// SAFETY: the handle is NDIS's, made to be used from any thread; the rest is atomic.
+// SAFETY: the handle is NDIS's, made to be used from any thread; the rest is Send.
 unsafe impl Send for Adapter {}
-// SAFETY: as above.
+// SAFETY: as above; the rest is Sync.
 unsafe impl Sync for Adapter {}
 
+/// How many lists a chain has.
+///
+/// # Safety
+/// `nbls` is null or heads a valid chain.
+unsafe fn count(nbls: *mut NET_BUFFER_LIST) -> u32 {
+    let (mut next, mut count) = (nbls, 0_u32);
+    // SAFETY: the caller's contract.
+    while let Some(list) = unsafe { next.as_ref() } {
+        (next, count) = (list.Next, count.wrapping_add(1));
+    }
+    count
+}
+
 impl Adapter {
-    /// Paused, as after MiniportInitializeEx.
+    /// Paused, as after MiniportInitializeEx; NDK enabled if the configuration says so. PASSIVE_LEVEL.
     ///
     /// # Safety
     /// `miniport` is the handle that MiniportInitializeEx was given; this is dropped before MiniportHaltEx returns.
-    pub unsafe fn new(miniport: NDIS_HANDLE) -> Self {
-        Self { miniport, traffic: Traffic::paused() }
+    pub unsafe fn try_new(
+        miniport: NDIS_HANDLE,
+        luid: u64,
+        config: Config,
+        binding: Shared<Binding>,
+    ) -> Result<Block<Self>, NDIS_STATUS> {
+        let port = WindowsPlatform::try_new(binding.clone()).and_then(|it| Port::try_new(it, Limits::DEFAULT));
+        let port = port.ok_or(NDIS_STATUS_RESOURCES)?;
+        if !config.network_direct {
+            port.disable();
+        }
+        // SAFETY: the caller's handle.
+        let ndk = unsafe { NdkSwitch::try_new(miniport, config.network_direct) }.ok_or(NDIS_STATUS_RESOURCES)?;
+        let adapter = Self { miniport, luid, config, binding, port, ndk, traffic: Traffic::paused() };
+        Block::try_new(adapter).ok_or(NDIS_STATUS_RESOURCES)
+    }
+
+    /// Lets the lower edge and the kernel's callbacks in, as the last step of MiniportInitializeEx. PASSIVE_LEVEL.
+    ///
+    /// # Safety
+    /// The adapter stays where it is until [`Self::close`] has returned.
+    pub unsafe fn open(&self) {
+        self.ndk.open();
+        // SAFETY: the port is the adapter's, which stays until it is closed.
+        unsafe { self.port.platform.start(&self.port) };
+        let upper: &dyn Upper = self;
+        // SAFETY: as above; `close` detaches.
+        unsafe { self.binding.attach(NonNull::from(upper)) };
+    }
+
+    /// MiniportHaltEx: no call from below, no callback and no work item is in here afterwards, and no NDK_ADAPTER is open
+    /// (PNP-09, PNP-12). PASSIVE_LEVEL.
+    pub fn close(&self) {
+        self.ndk.close(self);
+        self.binding.detach();
+        self.port.platform.stop();
     }
 
     /// SourceHandle of what goes up (W-20).
     pub fn miniport(&self) -> NDIS_HANDLE {
         self.miniport
+    }
+
+    /// What the NDK adapters over this instance share.
+    pub fn port(&self) -> &Shared<Port<WindowsPlatform>> {
+        &self.port
+    }
+
+    /// The NIC below.
+    pub fn binding(&self) -> &Binding {
+        &self.binding
+    }
+
+    /// What the registry said.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Whether NDK is on.
+    pub fn ndk(&self) -> &NdkSwitch {
+        &self.ndk
+    }
+
+    /// The largest IP packet: what the NIC carries, and what `*JumboPacket` allows.
+    pub fn mtu(&self) -> u32 {
+        self.binding.lower().mtu.min(self.config.jumbo_packet.saturating_sub(crate::miniport::ETHERNET_HEADER))
     }
 
     /// MiniportRestart.
@@ -50,58 +143,141 @@ impl Adapter {
         self.traffic.pause()
     }
 
-    /// Passes `count` lists up. False: paused, nothing was done, and they are still the caller's.
+    /// Lists from above, to be sent.
     ///
     /// # Safety
-    /// `nbls` heads a chain of `count` lists whose SourceHandle is [`Adapter::miniport`]. Without RESOURCES they are lent
-    /// until MiniportReturnNetBufferLists, which calls [`Adapter::returned`].
-    #[must_use]
-    pub unsafe fn indicate_receive(&self, nbls: *mut NET_BUFFER_LIST, count: u32, flags: u32) -> bool {
-        if !self.traffic.enter(count) {
-            return false;
+    /// `nbls` heads a chain that NDIS gave to the send handler with these arguments.
+    pub unsafe fn send(&self, nbls: NonNull<NET_BUFFER_LIST>, port: NDIS_PORT_NUMBER, flags: u32) {
+        // SAFETY: the caller's chain.
+        if self.traffic.enter(unsafe { count(nbls.as_ptr()) }) {
+            // SAFETY: as above.
+            return unsafe { self.binding.send(nbls, port, flags) };
         }
-        // SAFETY: the caller's chain, counted; the instance is running, and a pause now waits for it.
-        unsafe { NdisMIndicateReceiveNetBufferLists(self.miniport, nbls, NDIS_DEFAULT_PORT_NUMBER, count, flags) };
-        if flags & RECEIVE_FLAGS_RESOURCES != 0 {
-            self.returned(count);
+        let mut next = nbls.as_ptr();
+        // SAFETY: as above; the lists are ours until they are completed.
+        while let Some(list) = unsafe { next.as_mut() } {
+            list.Status = NDIS_STATUS_PAUSED;
+            next = list.Next;
         }
-        true
-    }
-
-    /// `count` lists that were passed up are back.
-    pub fn returned(&self, count: u32) {
-        if self.traffic.leave(count) {
-            self.complete_pause();
-        }
-    }
-
-    /// `count` lists came from above to be sent. False: paused; they are completed with NDIS_STATUS_PAUSED, uncounted.
-    #[must_use]
-    pub fn begin_send(&self, count: u32) -> bool {
-        self.traffic.enter(count)
-    }
-
-    /// Gives back `count` lists that [`Adapter::begin_send`] took.
-    ///
-    /// # Safety
-    /// `nbls` heads a chain of `count` such lists with their Status set; they are NDIS's from here on.
-    pub unsafe fn complete_send(&self, nbls: *mut NET_BUFFER_LIST, count: u32, flags: u32) {
         // SAFETY: lists of this instance, given back once.
-        unsafe { NdisMSendNetBufferListsComplete(self.miniport, nbls, flags) };
+        unsafe { NdisMSendNetBufferListsComplete(self.miniport, nbls.as_ptr(), flags & FLAGS_DISPATCH_LEVEL) };
+    }
+
+    /// Lists that were passed up are back.
+    ///
+    /// # Safety
+    /// `nbls` heads a chain that NDIS gave to the return handler.
+    pub unsafe fn give_back(&self, nbls: NonNull<NET_BUFFER_LIST>, flags: u32) {
+        // SAFETY: the caller's chain.
+        let count = unsafe { count(nbls.as_ptr()) };
+        // SAFETY: as above: whatever goes up is the binding's.
+        unsafe { self.binding.return_nbls(nbls, flags) };
+        self.leave(count);
+    }
+
+    fn leave(&self, count: u32) {
         if self.traffic.leave(count) {
-            self.complete_pause();
+            // SAFETY: MiniportPause answered NDIS_STATUS_PENDING, and Traffic tells one caller alone.
+            unsafe { NdisMPauseComplete(self.miniport) };
         }
     }
 
-    /// Indicates a status of this instance: the lower NIC's, forwarded, or our own.
-    pub fn indicate_status(&self, indication: &mut NDIS_STATUS_INDICATION) {
+    fn indicate(&self, indication: &mut NDIS_STATUS_INDICATION) {
         indication.SourceHandle = self.miniport;
         // SAFETY: a complete indication of this instance, valid during the call.
         unsafe { NdisMIndicateStatusEx(self.miniport, indication) };
     }
+}
 
-    fn complete_pause(&self) {
-        // SAFETY: MiniportPause answered NDIS_STATUS_PENDING, and Traffic tells one caller alone.
-        unsafe { NdisMPauseComplete(self.miniport) };
+impl Upper for Adapter {
+    fn receive_frames(&self, frames: &[&[u8]], foreign: &mut dyn FnMut(usize)) {
+        self.port.receive(frames, foreign);
+    }
+
+    fn indicate_receive(&self, nbls: NonNull<NET_BUFFER_LIST>, port: NDIS_PORT_NUMBER, count: u32, flags: u32) {
+        let lent = flags & RECEIVE_FLAGS_RESOURCES == 0;
+        if !self.traffic.enter(count) {
+            if lent {
+                // SAFETY: the binding's own chain, which nobody above has seen.
+                unsafe { self.binding.return_nbls(nbls, flags & FLAGS_DISPATCH_LEVEL) };
+            }
+            return;
+        }
+        // SAFETY: a chain of `count` lists of ours; the instance is running, and a pause now waits for it.
+        unsafe { NdisMIndicateReceiveNetBufferLists(self.miniport, nbls.as_ptr(), port, count, flags) };
+        if !lent {
+            self.leave(count);
+        }
+    }
+
+    fn complete_send(&self, nbls: NonNull<NET_BUFFER_LIST>, flags: u32) {
+        // SAFETY: a chain that `send` gave to the binding, ours until the next call.
+        let count = unsafe { count(nbls.as_ptr()) };
+        // SAFETY: lists of this instance, given back once.
+        unsafe { NdisMSendNetBufferListsComplete(self.miniport, nbls.as_ptr(), flags) };
+        self.leave(count);
+    }
+
+    fn complete_oid(&self, request: NonNull<NDIS_OID_REQUEST>, direct: bool, status: NDIS_STATUS) {
+        if direct {
+            // SAFETY: a direct request that was answered NDIS_STATUS_PENDING, completed once.
+            unsafe { NdisMDirectOidRequestComplete(self.miniport, request.as_ptr(), status) };
+        } else {
+            // SAFETY: as above.
+            unsafe { NdisMOidRequestComplete(self.miniport, request.as_ptr(), status) };
+        }
+    }
+
+    fn indicate_status(&self, status: NonNull<NDIS_STATUS_INDICATION>) {
+        // SAFETY: the NIC's indication, valid during the call.
+        let mut own = unsafe { status.read() };
+        // Handles and ids of the lower edge mean nothing above.
+        own.DestinationHandle = core::ptr::null_mut();
+        own.RequestId = core::ptr::null_mut();
+        self.indicate(&mut own);
+    }
+
+    fn link_changed(&self) {
+        let lower = self.binding.lower();
+        let mut state = NDIS_LINK_STATE {
+            Header: NDIS_OBJECT_HEADER {
+                Type: NDIS_OBJECT_TYPE_DEFAULT,
+                Revision: NDIS_LINK_STATE_REVISION_1,
+                Size: NDIS_SIZEOF_LINK_STATE_REVISION_1,
+            },
+            MediaConnectState: lower.connected,
+            MediaDuplexState: lower.duplex,
+            XmitLinkSpeed: lower.xmit,
+            RcvLinkSpeed: lower.rcv,
+            PauseFunctions: NdisPauseFunctionsUnknown,
+            AutoNegotiationFlags: 0,
+        };
+        // SAFETY: a structure of integers and pointers, for which zero is a value.
+        let mut indication = unsafe { core::mem::zeroed::<NDIS_STATUS_INDICATION>() };
+        indication.Header = NDIS_OBJECT_HEADER {
+            Type: NDIS_OBJECT_TYPE_STATUS_INDICATION,
+            Revision: NDIS_STATUS_INDICATION_REVISION_1,
+            Size: NDIS_SIZEOF_STATUS_INDICATION_REVISION_1,
+        };
+        indication.StatusCode = NDIS_STATUS_LINK_STATE;
+        indication.StatusBuffer = (&raw mut state).cast();
+        indication.StatusBufferSize = u32::from(NDIS_SIZEOF_LINK_STATE_REVISION_1);
+        self.indicate(&mut indication);
+    }
+
+    fn on_frames_available(&self) {
+        self.port.platform.frames_available();
+    }
+
+    fn lower_gone(&self) {
+        self.ndk.lower_gone(self);
+    }
+
+    fn miniport(&self) -> NDIS_HANDLE {
+        self.miniport
+    }
+
+    fn luid(&self) -> u64 {
+        self.luid
     }
 }

@@ -10,21 +10,13 @@ extern crate wdk_panic;
 
 pub mod adapter;
 pub mod config;
+pub mod entry;
+pub mod event_log;
 pub mod kernel;
 pub mod miniport;
+pub mod platform;
 
 pub mod binding;
 pub mod data_path;
 pub mod protocol;
 pub mod routes;
-
-use wdk_sys::{NTSTATUS, PCUNICODE_STRING, PDRIVER_OBJECT, STATUS_SUCCESS};
-
-/// The driver's entry.
-///
-/// # Safety
-/// The loader's contract.
-#[unsafe(export_name = "DriverEntry")]
-pub unsafe extern "system" fn driver_entry(_driver: PDRIVER_OBJECT, _registry_path: PCUNICODE_STRING) -> NTSTATUS {
-    STATUS_SUCCESS
-}

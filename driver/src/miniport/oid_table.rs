@@ -96,6 +96,17 @@ pub const TABLE: [Line; 26] = [
     line(OID_NDK_LOCAL_ENDPOINTS, Takes::Query, Length::Varies),
 ];
 
+/// What SupportedOidList names: the table, and receive side scaling, which is the NIC's (W-24).
+pub const SUPPORTED: [u32; TABLE.len() + 1] = {
+    let mut list = [OID_GEN_RECEIVE_SCALE_PARAMETERS; TABLE.len() + 1];
+    let mut place = 0;
+    while place < TABLE.len() {
+        list[place] = TABLE[place].oid;
+        place += 1;
+    }
+    list
+};
+
 fn find(oid: u32) -> Result<Length, Refusal> {
     TABLE.iter().find(|line| line.oid == oid).map(|line| line.length).ok_or(Refusal::NotSupported)
 }

@@ -8,9 +8,10 @@ use core::ffi::c_void;
 use core::ptr::{NonNull, null_mut};
 use ndk_types::{
     NDIS_OBJECT_HEADER, NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID, NDIS_OID_REQUEST, NDIS_OID_REQUEST_REVISION_1,
-    NDIS_OID_REQUEST_SET_INFORMATION, NDIS_SIZEOF_OID_REQUEST_REVISION_1, NDIS_STATUS, NDIS_STATUS_ADAPTER_NOT_READY,
-    NDIS_STATUS_PENDING, NDIS_STATUS_RESOURCES, NdisCancelDirectOidRequest, NdisCancelOidRequest, NdisDirectOidRequest,
-    NdisOidRequest, NdisRequestSetInformation,
+    NDIS_OID_REQUEST_SET_INFORMATION, NDIS_REQUEST_TYPE, NDIS_SIZEOF_OID_REQUEST_REVISION_1, NDIS_STATUS,
+    NDIS_STATUS_ADAPTER_NOT_READY, NDIS_STATUS_PENDING, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS,
+    NdisCancelDirectOidRequest, NdisCancelOidRequest, NdisDirectOidRequest, NdisOidRequest,
+    NdisRequestQueryInformation, NdisRequestSetInformation,
 };
 
 /// A request below. `request` is first: its address is the issue's.
@@ -42,13 +43,23 @@ unsafe fn free(binding: &Binding, issued: NonNull<Issued>) {
 
 /// Sets an OID of the NIC and waits; PASSIVE_LEVEL.
 pub fn set(binding: &Binding, oid: NDIS_OID, data: &mut [u8]) -> NDIS_STATUS {
-    let Ok(length) = u32::try_from(data.len()) else { return NDIS_STATUS_RESOURCES };
+    ask(binding, NdisRequestSetInformation, oid, data).err().unwrap_or(NDIS_STATUS_SUCCESS)
+}
+
+/// Queries an OID of the NIC and waits; how many bytes of `data` the NIC wrote. PASSIVE_LEVEL.
+pub fn query(binding: &Binding, oid: NDIS_OID, data: &mut [u8]) -> Result<u32, NDIS_STATUS> {
+    ask(binding, NdisRequestQueryInformation, oid, data)
+}
+
+/// Issues a request of our own and waits; how many bytes the NIC read or wrote. PASSIVE_LEVEL.
+fn ask(binding: &Binding, kind: NDIS_REQUEST_TYPE, oid: NDIS_OID, data: &mut [u8]) -> Result<u32, NDIS_STATUS> {
+    let length = u32::try_from(data.len()).map_err(|_| NDIS_STATUS_RESOURCES)?;
     if !binding.requests.enter() {
-        return NDIS_STATUS_ADAPTER_NOT_READY;
+        return Err(NDIS_STATUS_ADAPTER_NOT_READY);
     }
     let Some(mut issued) = Event::try_new().and_then(|done| issue(Some(done))) else {
         binding.requests.leave(1);
-        return NDIS_STATUS_RESOURCES;
+        return Err(NDIS_STATUS_RESOURCES);
     };
     // SAFETY: ours alone until it is issued.
     let body = unsafe { issued.as_mut() };
@@ -57,8 +68,9 @@ pub fn set(binding: &Binding, oid: NDIS_OID, data: &mut [u8]) -> NDIS_STATUS {
         Revision: NDIS_OID_REQUEST_REVISION_1,
         Size: NDIS_SIZEOF_OID_REQUEST_REVISION_1,
     };
-    body.request.RequestType = NdisRequestSetInformation;
+    body.request.RequestType = kind;
     body.request.RequestId = issued.as_ptr().cast();
+    // Query and set have the same fields, BytesWritten of the one where BytesRead of the other is.
     body.request.DATA.SET_INFORMATION = NDIS_OID_REQUEST_SET_INFORMATION {
         Oid: oid,
         InformationBuffer: data.as_mut_ptr().cast(),
@@ -77,9 +89,11 @@ pub fn set(binding: &Binding, oid: NDIS_OID, data: &mut [u8]) -> NDIS_STATUS {
         // SAFETY: written before the event was set.
         status = unsafe { (*issued.as_ptr()).status };
     }
+    // SAFETY: done; integers whichever kind it was.
+    let moved = unsafe { issued.as_ref().request.DATA.SET_INFORMATION.BytesRead };
     // SAFETY: done.
     unsafe { free(binding, issued) };
-    status
+    if status == NDIS_STATUS_SUCCESS { Ok(moved.min(length)) } else { Err(status) }
 }
 
 /// Forwards a request; PENDING means that `Upper::complete_oid` follows.
