@@ -9,10 +9,13 @@ pub mod traffic;
 use crate::binding::{Binding, Upper};
 use crate::config::Config;
 use crate::kernel::Block;
+use crate::miniport::ETHERNET_HEADER;
 use crate::miniport::ndk::NdkSwitch;
 use crate::platform::WindowsPlatform;
+use crate::routes::{Answers, Routes};
 use core::ptr::NonNull;
 use ndk_provider::limits::Limits;
+use ndk_provider::platform::{NextHop, Unresolved};
 use ndk_provider::port::Port;
 use ndk_provider::shared::Shared;
 use ndk_types::{
@@ -29,6 +32,9 @@ use traffic::Traffic;
 const RECEIVE_FLAGS_RESOURCES: u32 = 2;
 /// DISPATCH_LEVEL, the same bit for receives, returns, sends and completions.
 const FLAGS_DISPATCH_LEVEL: u32 = 1;
+
+/// IPv6, UDP, BTH, RETH or the longest AETH, ICRC: what a RoCE frame has besides its payload.
+const ROCE_HEADERS: u32 = 40 + 8 + 12 + 20 + 4;
 
 /// One miniport instance.
 pub struct Adapter {
@@ -59,6 +65,11 @@ unsafe fn count(nbls: *mut NET_BUFFER_LIST) -> u32 {
     count
 }
 
+/// The largest IP packet: what the NIC carries, and what `*JumboPacket` allows.
+fn mtu(binding: &Binding, config: &Config) -> u32 {
+    binding.lower().mtu.min(config.jumbo_packet.saturating_sub(ETHERNET_HEADER))
+}
+
 impl Adapter {
     /// Paused, as after MiniportInitializeEx; NDK enabled if the configuration says so. PASSIVE_LEVEL.
     ///
@@ -70,8 +81,14 @@ impl Adapter {
         config: Config,
         binding: Shared<Binding>,
     ) -> Result<Block<Self>, NDIS_STATUS> {
-        let port = WindowsPlatform::try_new(binding.clone()).and_then(|it| Port::try_new(it, Limits::DEFAULT));
-        let port = port.ok_or(NDIS_STATUS_RESOURCES)?;
+        // IP Helper's answers say what RDMA may send: no more than the largest RoCE frame either.
+        let rdma_mtu = mtu(&binding, &config).min(config.roce_frame_size.saturating_add(ROCE_HEADERS));
+        // SAFETY: the caller's handle.
+        let routes = unsafe { Routes::try_new(miniport, luid, rdma_mtu, binding.clone()) };
+        let port = routes
+            .and_then(|routes| WindowsPlatform::try_new(binding.clone(), routes))
+            .and_then(|platform| Port::try_new(platform, Limits::DEFAULT))
+            .ok_or(NDIS_STATUS_RESOURCES)?;
         if !config.network_direct {
             port.disable();
         }
@@ -85,13 +102,15 @@ impl Adapter {
     ///
     /// # Safety
     /// The adapter stays where it is until [`Self::close`] has returned.
-    pub unsafe fn open(&self) {
-        self.ndk.open();
+    pub unsafe fn open(&self) -> Result<(), NDIS_STATUS> {
+        let answers: &dyn Answers = self;
         // SAFETY: the port is the adapter's, which stays until it is closed.
-        unsafe { self.port.platform.start(&self.port) };
+        unsafe { self.port.platform.start(&self.port, NonNull::from(answers)) }?;
+        self.ndk.open();
         let upper: &dyn Upper = self;
         // SAFETY: as above; `close` detaches.
         unsafe { self.binding.attach(NonNull::from(upper)) };
+        Ok(())
     }
 
     /// MiniportHaltEx: no call from below, no callback and no work item is in here afterwards, and no NDK_ADAPTER is open
@@ -129,7 +148,7 @@ impl Adapter {
 
     /// The largest IP packet: what the NIC carries, and what `*JumboPacket` allows.
     pub fn mtu(&self) -> u32 {
-        self.binding.lower().mtu.min(self.config.jumbo_packet.saturating_sub(crate::miniport::ETHERNET_HEADER))
+        mtu(&self.binding, &self.config)
     }
 
     /// MiniportRestart.
@@ -186,6 +205,12 @@ impl Adapter {
         indication.SourceHandle = self.miniport;
         // SAFETY: a complete indication of this instance, valid during the call.
         unsafe { NdisMIndicateStatusEx(self.miniport, indication) };
+    }
+}
+
+impl Answers for Adapter {
+    fn resolved(&self, token: u64, answer: Result<NextHop, Unresolved>) {
+        self.port.on_resolved(token, answer);
     }
 }
 

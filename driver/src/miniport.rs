@@ -96,7 +96,7 @@ unsafe fn bring_up(
     // SAFETY: as above, in the order of W-04.
     unsafe { attributes::set(&adapter) }?;
     // SAFETY: in a block of its own until MiniportHaltEx, which closes it.
-    unsafe { adapter.open() };
+    unsafe { adapter.open() }?;
     let _context = adapter.into_raw();
     Ok(())
 }

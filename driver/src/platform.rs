@@ -9,7 +9,8 @@ use crate::binding::rundown::Rundown;
 use crate::data_path::frames::Frame;
 use crate::event_log;
 use crate::kernel::mapping::{self, KernelMapping};
-use crate::kernel::{self, Block, Dpc, Guarded, Raised, Random, Timer};
+use crate::kernel::{self, Block, Dpc, Raised, Random, Timer};
+use crate::routes::{Answers, Routes};
 use core::ffi::c_void;
 use core::net::IpAddr;
 use core::ptr::{NonNull, null_mut};
@@ -17,7 +18,7 @@ use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 use ndk_provider::platform::{Event, LocalInterface, MapFailure, Platform, Signal};
 use ndk_provider::port::Port;
 use ndk_provider::shared::Shared;
-use ndk_types::MDL;
+use ndk_types::{MDL, NDIS_STATUS};
 use roce_engine::time::{Duration, Time};
 use wdk_sys::{PEX_TIMER, PKDPC, PVOID};
 
@@ -27,14 +28,6 @@ const FRAMES: u32 = 2;
 const NANOSECONDS: u128 = 1_000_000_000;
 /// Nanoseconds of a timer's unit.
 const TICK: u64 = 100;
-
-/// The addresses and the way to others, as IP Helper knows them. At or below DISPATCH_LEVEL.
-pub trait Routes: Send + Sync {
-    /// See [`Platform::interface`].
-    fn interface(&self, address: IpAddr) -> Option<LocalInterface>;
-    /// See [`Platform::resolve`]: [`Port::on_resolved`] brings the answer, not from inside this call.
-    fn resolve(&self, local: IpAddr, remote: IpAddr, token: u64);
-}
 
 /// The way from the kernel's callbacks to the port.
 struct Calls {
@@ -49,14 +42,14 @@ pub struct WindowsPlatform {
     dpc: Dpc,
     calls: Block<Calls>,
     binding: Shared<Binding>,
-    routes: Guarded<Option<&'static dyn Routes>>,
+    routes: Block<Routes>,
     random: Random,
     log: event_log::Log,
 }
 
 impl WindowsPlatform {
-    /// `None` without memory. PASSIVE_LEVEL, as is its drop.
-    pub fn try_new(binding: Shared<Binding>) -> Option<Self> {
+    /// Over `binding`, with what `routes` knows. `None` without memory. PASSIVE_LEVEL, as is its drop.
+    pub fn try_new(binding: Shared<Binding>, routes: Block<Routes>) -> Option<Self> {
         let calls = Block::try_new(Calls {
             port: AtomicPtr::new(null_mut()),
             running: Rundown::try_new()?,
@@ -68,21 +61,23 @@ impl WindowsPlatform {
         // SAFETY: as above.
         let dpc = unsafe { Dpc::try_new(Some(on_dpc), context) }?;
         let random = Random::new(context.addr() as u64);
-        let routes = Guarded::new(None);
         Some(Self { timer, dpc, calls, binding, routes, random, log: event_log::Log::new() })
     }
 
-    /// From here on the kernel's callbacks reach `port`, whose platform this is.
+    /// From here on the kernel's callbacks reach `port`, whose platform this is, and IP Helper's answers reach `answers`.
     ///
     /// # Safety
-    /// `port` stays alive until [`Self::stop`] has returned.
-    pub unsafe fn start(&self, port: &Port<WindowsPlatform>) {
+    /// Both stay alive until [`Self::stop`] has returned, which is called once after this succeeded.
+    pub unsafe fn start(&self, port: &Port<WindowsPlatform>, answers: NonNull<dyn Answers>) -> Result<(), NDIS_STATUS> {
         self.calls.port.store(core::ptr::from_ref(port).cast_mut(), Ordering::Release);
         self.calls.running.open();
+        // SAFETY: the caller's promise; `stop` stops the routes too.
+        unsafe { self.routes.start(answers) }.inspect_err(|_| self.calls.running.close_and_wait())
     }
 
     /// No callback reaches the port any more, and none is in it. Once after each `start`. PASSIVE_LEVEL.
     pub fn stop(&self) {
+        self.routes.stop();
         self.timer.cancel();
         self.calls.running.close_and_wait();
     }
@@ -90,11 +85,6 @@ impl WindowsPlatform {
     /// Frames can be had again: the port hears of it from the DPC.
     pub fn frames_available(&self) {
         self.want(FRAMES);
-    }
-
-    /// Who knows the addresses; `None` before there is one and when it goes.
-    pub fn set_routes(&self, routes: Option<&'static dyn Routes>) {
-        self.routes.with(|now| *now = routes);
     }
 
     fn want(&self, what: u32) {
@@ -194,14 +184,11 @@ impl Platform for WindowsPlatform {
     }
 
     fn interface(&self, address: IpAddr) -> Option<LocalInterface> {
-        self.routes.with(|routes| *routes)?.interface(address)
+        self.routes.interface(address)
     }
 
     fn resolve(&self, local: IpAddr, remote: IpAddr, token: u64) {
-        // Nobody resolves from an address that `interface` did not know, and routes go after the last adapter is closed.
-        if let Some(routes) = self.routes.with(|routes| *routes) {
-            routes.resolve(local, remote, token);
-        }
+        self.routes.resolve(local, remote, token);
     }
 
     fn signal(&self) -> Option<kernel::Event> {
