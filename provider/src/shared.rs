@@ -40,31 +40,6 @@ impl<T> Shared<T> {
         Some(Self(counted))
     }
 
-    /// For a context that C hands back: the reference itself, kept until [`Shared::from_raw`].
-    pub fn into_raw(self) -> NonNull<core::ffi::c_void> {
-        let raw = self.0.cast();
-        core::mem::forget(self);
-        raw
-    }
-
-    /// The reference that became raw.
-    ///
-    /// # Safety
-    /// `raw` came from [`Shared::into_raw`] of a `Shared<T>`, and is not used again.
-    pub unsafe fn from_raw(raw: NonNull<core::ffi::c_void>) -> Self {
-        Self(raw.cast())
-    }
-
-    /// A reference of the caller's own; the raw one stays.
-    ///
-    /// # Safety
-    /// `raw` came from [`Shared::into_raw`] of a `Shared<T>`, and has not become a `Shared` again.
-    pub unsafe fn clone_raw(raw: NonNull<core::ffi::c_void>) -> Self {
-        // SAFETY: the caller's contract; the raw reference's own count stays untouched.
-        let borrowed = unsafe { core::mem::ManuallyDrop::new(Self::from_raw(raw)) };
-        Self::clone(&borrowed)
-    }
-
     fn counted(&self) -> &Counted<T> {
         // SAFETY: the count is at least ours, so the value is alive and only shared.
         unsafe { self.0.as_ref() }

@@ -89,8 +89,10 @@ fn ask(binding: &Binding, kind: NDIS_REQUEST_TYPE, oid: NDIS_OID, data: &mut [u8
         // SAFETY: written before the event was set.
         status = unsafe { (*issued.as_ptr()).status };
     }
-    // SAFETY: done; integers whichever kind it was.
-    let moved = unsafe { issued.as_ref().request.DATA.SET_INFORMATION.BytesRead };
+    // SAFETY: done, so ours alone again.
+    let body = unsafe { issued.as_ref() };
+    // SAFETY: integers and a pointer, whichever kind it was.
+    let moved = unsafe { body.request.DATA.SET_INFORMATION.BytesRead };
     // SAFETY: done.
     unsafe { free(binding, issued) };
     if status == NDIS_STATUS_SUCCESS { Ok(moved.min(length)) } else { Err(status) }
