@@ -170,7 +170,7 @@ impl Adapter {
         // SAFETY: the caller's chain.
         if self.traffic.enter(unsafe { count(nbls.as_ptr()) }) {
             // SAFETY: as above.
-            return unsafe { self.binding.send(nbls, port, flags) };
+            return unsafe { self.binding.send(self, nbls, port, flags) };
         }
         let mut next = nbls.as_ptr();
         // SAFETY: as above; the lists are ours until they are completed.

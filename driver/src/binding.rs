@@ -100,6 +100,8 @@ pub struct Binding {
     powered: AtomicBool,
     /// Sends of both kinds: clones of what comes from above, and the provider's frames.
     pub(crate) sends: Rundown,
+    /// Sends from above, which the adapter gets back.
+    pub(crate) passed: Rundown,
     /// Clones with the protocols above.
     pub(crate) indicated: Rundown,
     /// Requests below.
@@ -141,6 +143,7 @@ impl Binding {
             state: AtomicU32::new(LowerState::Paused as u32),
             powered: AtomicBool::new(true),
             sends: Rundown::try_new()?,
+            passed: Rundown::try_new()?,
             indicated: Rundown::try_new()?,
             requests: Rundown::try_new()?,
             callers: Rundown::try_new()?,
@@ -209,6 +212,7 @@ impl Binding {
         // SAFETY: the caller's promise; every use is counted by `callers`, which `detach` waits for.
         let upper: &'static dyn Upper = unsafe { upper.as_ref() };
         self.indicated.open();
+        self.passed.open();
         self.callers.open();
         self.upper.with(|now| *now = Some(upper));
     }
@@ -221,6 +225,8 @@ impl Binding {
 
     /// The adapter above goes: no call of ours is inside it afterwards. PASSIVE_LEVEL, not from inside an `Upper` method.
     pub fn detach(&self) {
+        // Their completions go to the adapter, so it stays known until the last.
+        self.passed.close_and_wait();
         self.upper.with(|now| *now = None);
         self.callers.close_and_wait();
         self.indicated.close_and_wait();
@@ -251,13 +257,14 @@ impl Binding {
         crate::data_path::send::transmit(self, frames);
     }
 
-    /// Passes a chain from above down, cloned; completed through [`Upper::complete_send`].
+    /// Passes a chain from above down, cloned; completed through [`Upper::complete_send`] of `upper`, who is attached: what
+    /// cannot go, before this returns.
     ///
     /// # Safety
     /// `nbls` heads a chain that NDIS gave to the miniport's send handler.
-    pub unsafe fn send(&self, nbls: NonNull<NET_BUFFER_LIST>, port: NDIS_PORT_NUMBER, flags: u32) {
+    pub unsafe fn send(&self, upper: &dyn Upper, nbls: NonNull<NET_BUFFER_LIST>, port: NDIS_PORT_NUMBER, flags: u32) {
         // SAFETY: as above.
-        unsafe { crate::data_path::send::send(self, nbls, port, flags) };
+        unsafe { crate::data_path::send::send(self, upper, nbls, port, flags) };
     }
 
     /// Cancels sends with that id.

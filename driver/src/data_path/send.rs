@@ -1,15 +1,15 @@
 //! Down: clones of what the protocols above send, and the provider's frames; completions in any order.
 
-use crate::binding::Binding;
+use crate::binding::{Binding, Upper};
 use crate::data_path::frames::Frame;
 use core::ffi::c_void;
 use core::ptr::{NonNull, null_mut};
 use core::sync::atomic::Ordering;
 use ndk_types::{
     NDIS_DEFAULT_PORT_NUMBER, NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL, NDIS_SEND_FLAGS_CHECK_FOR_LOOPBACK,
-    NDIS_SEND_FLAGS_DISPATCH_LEVEL, NDIS_STATUS, NDIS_STATUS_PAUSED, NDIS_STATUS_RESOURCES, NET_BUFFER_LIST,
-    NdisAllocateCloneNetBufferList, NdisCancelSendNetBufferLists, NdisCopySendNetBufferListInfo,
-    NdisFreeCloneNetBufferList, NdisSendNetBufferLists, NetBufferListCancelId,
+    NDIS_SEND_FLAGS_DISPATCH_LEVEL, NDIS_STATUS, NDIS_STATUS_ADAPTER_NOT_READY, NDIS_STATUS_PAUSED,
+    NDIS_STATUS_RESOURCES, NET_BUFFER_LIST, NdisAllocateCloneNetBufferList, NdisCancelSendNetBufferLists,
+    NdisCopySendNetBufferListInfo, NdisFreeCloneNetBufferList, NdisSendNetBufferLists, NetBufferListCancelId,
 };
 
 /// Clones share the original's MDLs (ndis.h: NDIS_CLONE_FLAGS_USE_ORIGINAL_MDLS).
@@ -70,7 +70,12 @@ pub fn transmit(binding: &Binding, frames: &mut dyn Iterator<Item = Frame>) {
     let mut chain = Chain::new();
     let tag = binding.tag.load(Ordering::Relaxed);
     for frame in frames {
-        if !binding.is_running() || !binding.sends.enter() {
+        if !binding.sends.enter() {
+            continue;
+        }
+        // Entered first: a pause that begins after this look waits.
+        if !binding.is_running() {
+            leave(binding, 1);
             continue;
         }
         let nbl = frame.into_nbl(binding.handle(), tag);
@@ -87,7 +92,7 @@ pub fn transmit(binding: &Binding, frames: &mut dyn Iterator<Item = Frame>) {
 ///
 /// # Safety
 /// As [`Binding::send`].
-pub unsafe fn send(binding: &Binding, nbls: NonNull<NET_BUFFER_LIST>, port: u32, flags: u32) {
+pub unsafe fn send(binding: &Binding, upper: &dyn Upper, nbls: NonNull<NET_BUFFER_LIST>, port: u32, flags: u32) {
     let mut rest = nbls.as_ptr();
     let (mut down, mut refused) = (Chain::new(), Chain::new());
     // SAFETY: the chain is the miniport's until completed.
@@ -111,24 +116,32 @@ pub unsafe fn send(binding: &Binding, nbls: NonNull<NET_BUFFER_LIST>, port: u32,
     if let Some(head) = refused.head() {
         let dispatch = flags & NDIS_SEND_FLAGS_DISPATCH_LEVEL != 0;
         let flags = if dispatch { NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL } else { 0 };
-        binding.with_upper(|upper| upper.complete_send(head, flags));
+        upper.complete_send(head, flags);
     }
 }
 
 fn clone_down(binding: &Binding, original: NonNull<NET_BUFFER_LIST>) -> Result<NonNull<NET_BUFFER_LIST>, NDIS_STATUS> {
+    // Whoever sent waits below for the completion, and `detach` for whoever sent.
+    if !binding.passed.enter() {
+        return Err(NDIS_STATUS_ADAPTER_NOT_READY);
+    }
     if !binding.sends.enter() {
+        binding.passed.leave(1);
         return Err(NDIS_STATUS_PAUSED);
     }
-    if !binding.is_running() {
+    let refuse = |status| {
         leave(binding, 1);
-        return Err(NDIS_STATUS_PAUSED);
+        binding.passed.leave(1);
+        Err(status)
+    };
+    if !binding.is_running() {
+        return refuse(NDIS_STATUS_PAUSED);
     }
     let (lists, buffers) = (binding.clones.load(Ordering::Acquire), binding.net_buffers.load(Ordering::Acquire));
     // SAFETY: a valid original and the pools of this binding.
     let clone = unsafe { NdisAllocateCloneNetBufferList(original.as_ptr(), lists, buffers, CLONE_FLAGS) };
     let Some(clone) = NonNull::new(clone) else {
-        leave(binding, 1);
-        return Err(NDIS_STATUS_RESOURCES);
+        return refuse(NDIS_STATUS_RESOURCES);
     };
     // SAFETY: both are valid and ours.
     unsafe { NdisCopySendNetBufferListInfo(clone.as_ptr(), original.as_ptr()) };
@@ -174,6 +187,7 @@ pub unsafe fn complete(binding: &Binding, nbls: *mut NET_BUFFER_LIST, flags: u32
     }
     if let Some(head) = up.head() {
         binding.with_upper(|upper| upper.complete_send(head, flags));
+        binding.passed.leave(up.count);
     }
     // Not from here: the NIC may complete inside the send, which is inside the provider's transmit.
     binding.frames.tell();
