@@ -68,6 +68,11 @@ impl Default for Log {
     }
 }
 
+/// A keyword's value cannot be, and its default holds: the value, and the keyword's name. PASSIVE_LEVEL.
+pub fn note_keyword(name: &str, value: u32) {
+    write(0xA000_0004_u32.cast_signed(), value, name);
+}
+
 fn write(error_code: i32, number: u32, reason: &str) {
     let Some(driver) = NonNull::new(entry::driver_object()) else { return };
     // SAFETY: IoAllocateErrorLogEntry: our driver object, a size within the limit, at or below DISPATCH_LEVEL.

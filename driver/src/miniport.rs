@@ -12,8 +12,9 @@ pub mod statistics;
 use crate::adapter::Adapter;
 use crate::binding::Binding;
 use crate::config::Config;
-use crate::entry;
+use crate::config::keywords::{Keyword, Reading};
 use crate::kernel::Block;
+use crate::{entry, event_log};
 use core::ffi::c_void;
 use core::ptr::NonNull;
 use ndk_provider::shared::Shared;
@@ -78,6 +79,13 @@ pub unsafe fn adapter<'a>(context: NDIS_HANDLE) -> Option<&'a Adapter> {
     unsafe { context.cast::<Adapter>().as_ref() }
 }
 
+/// Notes a keyword whose value cannot be; one that is missing is no error.
+fn complain(keyword: &Keyword, reading: Reading) {
+    if let Reading::Absurd(value) = reading {
+        event_log::note_keyword(keyword.name, value);
+    }
+}
+
 /// MiniportInitializeEx without its report to the binding.
 ///
 /// # Safety
@@ -88,7 +96,7 @@ unsafe fn bring_up(
     binding: Shared<Binding>,
 ) -> Result<(), NDIS_STATUS> {
     // SAFETY: the caller's handle.
-    let config = unsafe { Config::read(miniport, |_, _| {}) }?;
+    let config = unsafe { Config::read(miniport, complain) }?;
     // SAFETY: every bit pattern is a value.
     let luid = unsafe { parameters.NetLuid.Value };
     // SAFETY: the caller's handle; halted, or dropped below, in time.
