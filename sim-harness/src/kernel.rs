@@ -6,7 +6,7 @@
 //! * `sched`, `irql`: kernel threads, one at a time; the level of a processor.
 //! * `verifier`: the list of broken rules.
 //! * `driver`: a driver from its entry to its unload. `kmdf`: the driver framework.
-//! * `nt`: ntoskrnl. `netio`: NETIO.SYS. `wdk`: its types and prototypes, as the image has them.
+//! * `nt`: ntoskrnl. `netio`: NETIO.SYS. `ndis`: NDIS.SYS. `wdk`: its types and prototypes, as the image has them.
 
 #![expect(
     clippy::not_unsafe_ptr_arg_deref,
@@ -24,6 +24,7 @@ pub mod irql;
 pub mod kmdf;
 pub mod loader;
 pub mod machine;
+pub mod ndis;
 pub mod netio;
 pub mod nt;
 pub mod sched;

@@ -23,18 +23,43 @@ fn make_code_writable(bytes: &mut [u8]) {
 fn the_image_loads_between_guard_pages_and_its_entry_binds_the_framework() {
     let bytes = std::fs::read(image::build(false).unwrap()).unwrap();
     let machine = machine();
-    let driver = Driver::start(&machine, &bytes, "softndk");
-    match driver {
-        Ok(driver) => {
-            assert!(machine.kmdf.is_bound(driver.object()));
-            assert!(driver.image().contains(driver.image().entry));
-            assert!(driver.image().imports().any(|name| name == "WdfVersionBind"));
-            assert_eq!(machine.log_lines().len(), 1, "{:?}", machine.log_lines());
-            assert_eq!(machine.verifier.take(), []);
-        }
-        // A simulated kernel that lacks a library says which functions of it.
-        Err(StartError::Load(error)) => assert!(error.to_string().starts_with("imports without"), "{error}"),
-        Err(error) => panic!("{error}"),
+    let driver = Driver::start(&machine, &bytes, "softndk").unwrap();
+    assert!(machine.kmdf.is_bound(driver.object()));
+    assert!(driver.image().contains(driver.image().entry));
+    assert!(driver.image().imports().any(|name| name == "WdfVersionBind"));
+    assert_eq!(machine.verifier.take(), []);
+    assert_eq!(driver.unload(), 0);
+}
+
+/// REG-01, REG-02, REG-03, REG-04, W-01, W-04, W-05, W-09
+#[test]
+fn the_driver_registers_both_edges_and_ndk_and_its_unload_undoes_all_of_it() {
+    let bytes = std::fs::read(image::build(false).unwrap()).unwrap();
+    let machine = machine();
+    for _ in 0..2 {
+        let driver = Driver::start(&machine, &bytes, "softndk").unwrap();
+        assert!(machine.ndis.is_intermediate() && machine.ndis.is_ndk_provider());
+        assert_eq!(driver.unload(), 0);
+        assert!(!machine.ndis.is_intermediate() && !machine.ndis.is_ndk_provider());
+    }
+    assert_eq!(machine.verifier.take(), []);
+}
+
+/// REG-05, W-04: every call of the entry that can fail fails once.
+#[test]
+fn an_entry_that_fails_half_way_undoes_what_it_did() {
+    let bytes = std::fs::read(image::build(false).unwrap()).unwrap();
+    for call in
+        ["WdfDriverCreate", "NdisMRegisterMiniportDriver", "NdisSetOptionalHandlers", "NdisRegisterProtocolDriver"]
+    {
+        let machine = machine();
+        machine.fail_once(call);
+        let refused = Driver::start(&machine, &bytes, "softndk").unwrap_err();
+        assert!(matches!(refused, StartError::Entry(status) if status < 0), "{call}: {refused}");
+        assert_eq!(machine.verifier.take(), [], "{call}");
+        // And it starts when nothing fails.
+        assert_eq!(Driver::start(&machine, &bytes, "softndk").unwrap().unload(), 0, "{call}");
+        assert_eq!(machine.verifier.take(), [], "{call}");
     }
 }
 

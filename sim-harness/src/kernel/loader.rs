@@ -19,6 +19,19 @@ const PAGE: usize = 4096;
 /// Where SecurityCookie is in the load configuration.
 const COOKIE_FIELD: usize = 0x58;
 
+/// The libraries the simulated kernel plays. A function of theirs that is not there yet ends the run with its name when it is
+/// called; one of another library refuses the load.
+const LIBRARIES: [&str; 5] = ["ntoskrnl.exe", "hal.dll", "NDIS.SYS", "NETIO.SYS", "WDFLDR.SYS"];
+
+/// Hears of the call of a function that is not there: the run is over.
+extern "win64" fn trapped(import: &Import) {
+    eprintln!("*** the driver calls {}, which the simulated kernel does not have", import.name);
+    std::process::exit(101);
+}
+
+/// Never reached: [`trapped`] comes first.
+extern "win64" fn trap() {}
+
 /// Why an image was not loaded.
 #[derive(Debug, PartialEq, Eq)]
 pub enum LoadError {
@@ -176,6 +189,15 @@ impl Image {
         self.mapping.size
     }
 
+    /// What it imports and the simulated kernel does not have, as library!function.
+    pub fn missing(&self) -> impl Iterator<Item = &str> {
+        self.gates
+            .iter()
+            .map(Gate::import)
+            .filter(|import| import.number == usize::MAX)
+            .map(|import| import.name.as_str())
+    }
+
     /// What it imports.
     pub fn imports(&self) -> impl Iterator<Item = &str> {
         self.gates.iter().map(|gate| gate.import().name.as_str())
@@ -224,6 +246,11 @@ fn bind(
             match exports.place(&library, &name) {
                 Some((number, export)) => {
                     let gate = Gate::new(name, number, export.address, hook);
+                    mapping.write_u64(slot, gate.address() as u64)?;
+                    gates.push(gate);
+                }
+                None if LIBRARIES.iter().any(|known| library.eq_ignore_ascii_case(known)) => {
+                    let gate = Gate::new(format!("{library}!{name}"), usize::MAX, trap as *const () as usize, trapped);
                     mapping.write_u64(slot, gate.address() as u64)?;
                     gates.push(gate);
                 }

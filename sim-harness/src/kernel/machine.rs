@@ -4,6 +4,7 @@ use super::export::ExportTable;
 use super::irql::{self, Irql};
 use super::kmdf::{self, Kmdf};
 use super::loader::{Image, LoadError};
+use super::ndis::Ndis;
 use super::netio::Netio;
 use super::nt::Nt;
 use super::sched::{Scheduler, Woken};
@@ -30,6 +31,8 @@ pub struct Machine {
     pub nt: Nt,
     /// NETIO.SYS.
     pub netio: Netio,
+    /// NDIS.
+    pub ndis: Ndis,
     /// The driver framework.
     pub kmdf: Kmdf,
     exports: RwLock<ExportTable>,
@@ -49,6 +52,7 @@ impl Machine {
         let mut exports = ExportTable::default();
         exports.add(super::nt::exports());
         exports.add(super::netio::exports());
+        exports.add(super::ndis::exports());
         exports.add(kmdf::exports());
         Arc::new(Self {
             name: name.to_owned(),
@@ -57,6 +61,7 @@ impl Machine {
             sched: Arc::default(),
             nt: Nt::new(seed),
             netio: Netio::default(),
+            ndis: Ndis::default(),
             kmdf: Kmdf::default(),
             failing: Mutex::default(),
             exports: RwLock::new(exports),
@@ -204,6 +209,7 @@ impl Machine {
     pub fn check_leaks(&self) -> usize {
         let mut leaks = self.nt.leaks();
         leaks.extend(self.netio.leaks());
+        leaks.extend(self.ndis.leaks());
         leaks.extend(self.kmdf.leaks());
         let threads = self.sched.waits();
         for leak in &leaks {
