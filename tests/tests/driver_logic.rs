@@ -1,15 +1,26 @@
 //! The driver's logic that names no kernel, run natively: the very files of `driver/src`.
 
 #[expect(unreachable_pub, reason = "the driver's own visibility")]
+#[path = "../../driver/src/data_path/classify.rs"]
+mod classify;
+#[expect(unreachable_pub, reason = "the driver's own visibility")]
+#[path = "../../driver/src/binding/device_name.rs"]
+mod device_name;
+#[expect(unreachable_pub, reason = "the driver's own visibility")]
 #[path = "../../driver/src/config/keywords.rs"]
 mod keywords;
-#[allow(unreachable_pub, reason = "the driver's own visibility")]
+#[allow(unreachable_pub, dead_code, reason = "the driver's own visibility, and what only it uses")]
 #[path = "../../driver/src/miniport/oid_table.rs"]
 mod oid_table;
+#[expect(unreachable_pub, reason = "the driver's own visibility")]
+#[path = "../../driver/src/routes/sockaddr.rs"]
+mod sockaddr;
 #[expect(unreachable_pub, reason = "the driver's own visibility")]
 #[path = "../../driver/src/adapter/traffic.rs"]
 mod traffic;
 
+use classify::{HEADERS, is_roce, linear};
+use device_name::{DeviceName, UNITS};
 use keywords::{JUMBO_PACKET, Keyword, NETWORK_DIRECT, ROCE_FRAME_SIZE, Reading, TECHNOLOGY};
 use ndk_types::{
     NDIS_LINK_PARAMETERS, NDIS_NDK_STATISTICS_INFO, OID_802_3_MULTICAST_LIST, OID_GEN_LINK_PARAMETERS, OID_GEN_RCV_OK,
@@ -181,4 +192,137 @@ fn a_multicast_list_is_whole_addresses_and_a_structure_may_be_a_later_one() {
     let needed = size_of::<NDIS_LINK_PARAMETERS>() as u32;
     assert_eq!(check_set(OID_GEN_LINK_PARAMETERS, needed + 8), Ok(()));
     assert_eq!(check_set(OID_GEN_LINK_PARAMETERS, needed - 1), Err(Refusal::Length { needed }));
+}
+
+/// A frame of `len` bytes over IPv4 or IPv6, with or without a tag, to UDP port 4791.
+fn roce_frame(v6: bool, tagged: bool, len: usize) -> Vec<u8> {
+    let mut frame = vec![0x11; 12];
+    if tagged {
+        frame.extend([0x81, 0, 0x60, 5]);
+    }
+    if v6 {
+        frame.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, 0, 17, 64]);
+        frame.extend([0x22; 32]);
+    } else {
+        frame.extend([0x08, 0, 0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, 17]);
+        frame.extend([0x22; 10]);
+    }
+    frame.extend([0xc0, 0, 0x12, 0xb7]);
+    let next = frame.len() as u8;
+    frame.extend((0..).map(|step: u8| next.wrapping_add(step)).take(len.saturating_sub(frame.len())));
+    frame
+}
+
+/// T-33, T-34.
+#[test]
+fn rocev2_is_told_from_the_rest_over_both_families_with_and_without_a_tag() {
+    for (v6, tagged) in [(false, false), (false, true), (true, false), (true, true)] {
+        let frame = roce_frame(v6, tagged, 100);
+        assert!(is_roce(&frame), "{v6} {tagged}");
+        assert!(is_roce(&frame[..HEADERS]), "the headers are enough: {v6} {tagged}");
+        let ip = if tagged { 18 } else { 14 };
+        let (udp, protocol) = if v6 { (ip + 40, ip + 6) } else { (ip + 20, ip + 9) };
+        for (at, value) in [(udp + 3, 0xb6), (protocol, 6), (protocol, 44), (ip - 1, 0x06)] {
+            let mut other = frame.clone();
+            other[at] = value;
+            assert!(!is_roce(&other), "{v6} {tagged} {at} {value:#x}");
+        }
+    }
+}
+
+/// T-33: what the transport does not speak is the stack's, which answers for it.
+#[test]
+fn fragments_and_ipv4_options_are_left_to_the_stack() {
+    let whole = roce_frame(false, false, 100);
+    for (high, low) in [(0x20, 0), (0x60, 0), (0, 1), (0x01, 0), (0x1f, 0xff)] {
+        let mut fragment = whole.clone();
+        (fragment[20], fragment[21]) = (high, low);
+        assert!(!is_roce(&fragment), "{high:#x} {low:#x}");
+    }
+    let mut options = whole[..34].to_vec();
+    options[14] = 0x46;
+    options.extend([1; 4]);
+    options.extend(&whole[34..]);
+    assert!(!is_roce(&options));
+}
+
+/// T-34: a frame that ends early is nobody's, and looking at it ends too.
+#[test]
+fn a_frame_that_ends_within_its_headers_is_not_rocev2() {
+    for (v6, tagged) in [(false, false), (true, true)] {
+        let frame = roce_frame(v6, tagged, 100);
+        let udp = if v6 { 18 + 40 } else { 14 + 20 };
+        for len in 0..udp + 4 {
+            assert!(!is_roce(&frame[..len]), "{v6} {len}");
+        }
+        assert!(is_roce(&frame[..udp + 4]));
+    }
+}
+
+/// T-34.
+#[test]
+fn headers_are_linearised_however_the_frame_is_cut() {
+    let frame = roce_frame(true, true, 90);
+    for first in 0..=frame.len() {
+        for second in first..=frame.len() {
+            let pieces = [&frame[..first], &frame[first..second], &[], &frame[second..]];
+            let mut storage = [0; HEADERS];
+            let headers = linear(pieces.into_iter(), HEADERS, &mut storage).expect("enough bytes");
+            assert_eq!(headers, &frame[..HEADERS], "{first} {second}");
+            assert!(is_roce(headers));
+        }
+    }
+}
+
+/// T-34.
+#[test]
+fn a_frame_in_one_piece_stays_where_it_is_and_one_in_several_is_gathered() {
+    let frame = roce_frame(false, false, 80);
+    let whole = linear([&[][..], &frame[..]].into_iter(), 80, &mut []).expect("in place");
+    assert!(std::ptr::eq(whole, frame.as_slice()));
+    let mut room = vec![0; 100];
+    let gathered = linear(frame.chunks(7), 80, &mut room).expect("room for it");
+    assert_eq!(gathered, frame);
+}
+
+/// T-34.
+#[test]
+fn too_few_bytes_or_too_little_room_is_no_frame() {
+    let frame = roce_frame(false, false, 80);
+    assert_eq!(linear(frame.chunks(7), 81, &mut [0; 100]), None);
+    assert_eq!(linear(frame.chunks(7), 80, &mut [0; 79]), None);
+    assert_eq!(linear(std::iter::empty(), 1, &mut [0; 1]), None);
+    assert_eq!(linear(std::iter::empty(), 0, &mut []), Some(&[][..]));
+}
+
+fn utf16(text: &str) -> Vec<u16> {
+    text.encode_utf16().collect()
+}
+
+/// W-02, W-03.
+#[test]
+fn a_pairing_is_the_first_string_of_the_list_and_knows_its_device_in_any_case() {
+    let name = DeviceName::first(&utf16("\\Device\\{AB-cd}\0\\Device\\{ef}\0\0")).expect("a name");
+    assert_eq!(name.units(), utf16("\\Device\\{AB-cd}"));
+    assert!(name.is(&utf16("\\DEVICE\\{ab-CD}")));
+    assert!(!name.is(&utf16("\\Device\\{AB-cd")));
+    assert!(!name.is(&utf16("\\Device\\{ef}")));
+}
+
+/// W-02: without a pairing the bind is refused, and nothing is like no name.
+#[test]
+fn no_name_and_a_name_without_end_pair_nothing() {
+    assert!(DeviceName::first(&[]).is_none());
+    assert!(DeviceName::first(&[0, 0]).is_none());
+    assert!(DeviceName::first(&[b'x'.into(); UNITS + 1]).is_none());
+    assert!(DeviceName::first(&[b'x'.into(); UNITS]).is_some());
+    assert!(!DeviceName::none().is(&[]));
+}
+
+#[test]
+fn an_address_survives_the_way_through_ip_helpers_spelling() {
+    for text in ["10.1.2.3", "2001:db8::7", "fe80::1"] {
+        let address = text.parse().expect("an address");
+        assert_eq!(sockaddr::to_ip(&sockaddr::from_ip(address, 9)), Some(address));
+    }
 }
