@@ -13,6 +13,8 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("ADP-15 ADP-16 ADP-17 ADP-09 COM-20 CQ-48 QP-11 QP-12 QP-13 WR-50", "sim-harness/tests/threads.rs"),
     ("ADP-06", "provider/tests/scarcity.rs"),
     ("INF-01 INF-02 INF-03 INF-04 INF-05 INF-06", "tests/tests/inf.rs"),
+    ("REG-01 REG-02 REG-03 REG-04 REG-05", "sim-harness/tests/image.rs (the loaded image)"),
+    ("OID-02 OID-03", "tests/tests/driver_logic.rs (the driver's table of OIDs)"),
     ("NMR-01 NMR-02 NMR-03 NMR-04 NMR-06 NMR-10 NMR-11 NMR-12", "sim-harness/src/kernel/netio (of the registrar)"),
 ];
 /// Requirements that no case here can show, and why.
