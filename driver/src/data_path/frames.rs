@@ -32,7 +32,7 @@ struct Buffer {
 }
 
 /// The buffers of one binding.
-pub struct Frames {
+pub(crate) struct Frames {
     free: Guarded<FreeList>,
     starved: AtomicBool,
     pool: AtomicPtr<c_void>,
@@ -67,7 +67,8 @@ impl Frames {
     }
 
     /// Allocates the buffers for an MTU; PASSIVE_LEVEL. On failure `destroy` frees what there is.
-    pub fn create(&self, owner: NDIS_HANDLE, mtu: u32, binding: &Binding) -> bool {
+    pub fn create(&self, binding: &Binding, mtu: u32) -> bool {
+        let owner = binding.handle();
         self.binding.store(core::ptr::from_ref(binding).cast_mut(), Ordering::Release);
         let parameters = pool_parameters(true);
         // SAFETY: a handle of ours and a complete parameter block.

@@ -72,8 +72,10 @@ impl Indication<'_> {
     /// # Safety
     /// `nbl` was indicated and is not returned before [`Self::show`].
     unsafe fn collect(&mut self, nbl: NonNull<NET_BUFFER_LIST>) -> bool {
-        // SAFETY: indicated; frames come one to a list.
-        let Some(buffer) = (unsafe { nbl.as_ref().FirstNetBuffer.as_ref() }) else { return false };
+        // SAFETY: indicated.
+        let first = unsafe { nbl.as_ref() }.FirstNetBuffer;
+        // SAFETY: as above; frames come one to a list.
+        let Some(buffer) = (unsafe { first.as_ref() }) else { return false };
         let len = buffer.DataLength as usize;
         let mut storage = [0; HEADERS];
         // SAFETY: the caller's promise.

@@ -16,7 +16,7 @@ use ndk_types::{
 pub const CLONE_FLAGS: u32 = 0x0000_0002;
 
 /// A chain of NET_BUFFER_LISTs that keeps its order.
-pub struct Chain {
+pub(crate) struct Chain {
     first: *mut NET_BUFFER_LIST,
     last: *mut NET_BUFFER_LIST,
     /// How many.
@@ -56,7 +56,7 @@ impl Chain {
 ///
 /// # Safety
 /// `chain` is null or heads a chain that is the caller's.
-pub unsafe fn split_first(chain: &mut *mut NET_BUFFER_LIST) -> Option<NonNull<NET_BUFFER_LIST>> {
+pub(crate) unsafe fn split_first(chain: &mut *mut NET_BUFFER_LIST) -> Option<NonNull<NET_BUFFER_LIST>> {
     let first = NonNull::new(*chain)?;
     // SAFETY: the caller's promise.
     *chain = unsafe { first.as_ref() }.Next;
@@ -208,7 +208,7 @@ fn leave(binding: &Binding, count: u32) {
 }
 
 /// Cancels what the NIC has not sent yet; clones carry their original's id.
-pub fn cancel(binding: &Binding, id: *mut c_void) {
+pub(crate) fn cancel(binding: &Binding, id: *mut c_void) {
     if !binding.sends.enter() {
         return;
     }

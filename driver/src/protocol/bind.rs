@@ -145,7 +145,7 @@ fn prepare(binding: &Shared<Binding>, adapter_name: &[u16], mtu: u32) -> Result<
     // SAFETY: as above.
     let buffers = unsafe { NdisAllocateNetBufferPool(binding.handle(), &raw const buffers) };
     binding.net_buffers.store(buffers, Ordering::Release);
-    if lists.is_null() || buffers.is_null() || !binding.frames.create(binding.handle(), mtu, binding) {
+    if lists.is_null() || buffers.is_null() || !binding.frames.create(binding, mtu) {
         return Err(NDIS_STATUS_RESOURCES);
     }
     binding.sends.open();

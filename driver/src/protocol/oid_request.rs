@@ -128,11 +128,12 @@ pub unsafe fn forward(binding: &Binding, original: NonNull<NDIS_OID_REQUEST>, di
     body.original = original.as_ptr();
     body.direct = direct;
     let request = issued.as_ptr().cast();
-    // SAFETY: a complete request that stays until it is done, on a binding the rundown holds open.
-    let status = match direct {
-        true => unsafe { NdisDirectOidRequest(binding.handle(), request) },
+    let status = if direct {
+        // SAFETY: a complete request that stays until it is done, on a binding the rundown holds open.
+        unsafe { NdisDirectOidRequest(binding.handle(), request) }
+    } else {
         // SAFETY: as above.
-        false => unsafe { NdisOidRequest(binding.handle(), request) },
+        unsafe { NdisOidRequest(binding.handle(), request) }
     };
     if status != NDIS_STATUS_PENDING {
         copy_back(issued);
@@ -175,7 +176,7 @@ pub unsafe fn complete(binding: &Binding, request: *mut NDIS_OID_REQUEST, status
 }
 
 /// Cancels forwarded requests with that id.
-pub fn cancel(binding: &Binding, id: *mut c_void, direct: bool) {
+pub(crate) fn cancel(binding: &Binding, id: *mut c_void, direct: bool) {
     if id.is_null() || !binding.requests.enter() {
         return;
     }

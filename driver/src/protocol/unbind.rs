@@ -77,6 +77,9 @@ fn take_down(binding: &Binding) {
 
 /// Closes the NIC and frees what the binding made for it, as far as it came. No virtual miniport is over it. PASSIVE_LEVEL.
 pub fn close(binding: &Binding) {
+    // The NIC hears nothing for us any more; one that is gone refuses, which is as good.
+    let _gone = binding.set_packet_filter(0);
+    let _gone = binding.set_multicast(&mut []);
     binding.set_state(LowerState::Closing);
     binding.sends.close_and_wait();
     binding.requests.close_and_wait();
