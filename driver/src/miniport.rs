@@ -8,6 +8,7 @@ pub mod ndk;
 pub mod oid;
 pub mod oid_table;
 pub mod statistics;
+pub mod turn;
 
 use crate::adapter::Adapter;
 use crate::binding::Binding;

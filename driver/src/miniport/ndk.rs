@@ -7,8 +7,9 @@
 use crate::adapter::Adapter;
 use crate::binding::rundown::Rundown;
 use crate::kernel::{Event, WorkItem};
+use crate::miniport::turn::Turn;
 use core::ffi::c_void;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
 use ndk_provider::port::Port;
 use ndk_types::{
     NDIS_HANDLE, NDIS_OBJECT_HEADER, NDIS_OBJECT_TYPE_DEFAULT, NDIS_OPEN_NDK_ADAPTER_PARAMETERS,
@@ -16,11 +17,6 @@ use ndk_types::{
     NDIS_STATUS_NOT_SUPPORTED, NDIS_STATUS_SUCCESS, NDK_ADAPTER, NET_PNP_EVENT_CODE, NET_PNP_EVENT_NOTIFICATION,
     NET_PNP_EVENT_NOTIFICATION_REVISION_1, NdisMNetPnPEvent, NetEventNDKDisable, NetEventNDKEnable,
 };
-
-/// The work item is queued or runs.
-const BUSY: u32 = 1;
-/// It has to look again.
-const AGAIN: u32 = 2;
 
 /// Whether NDK is on.
 pub struct NdkSwitch {
@@ -31,7 +27,7 @@ pub struct NdkSwitch {
     gone: AtomicBool,
     /// What the protocols above were told last.
     announced: AtomicBool,
-    state: AtomicU32,
+    turn: Turn,
     /// Set when NDK is off because the NIC went.
     off: Event,
     working: Rundown,
@@ -49,7 +45,7 @@ impl NdkSwitch {
             wanted: AtomicBool::new(allowed),
             gone: AtomicBool::new(false),
             announced: AtomicBool::new(allowed),
-            state: AtomicU32::new(0),
+            turn: Turn::idle(),
             off: Event::try_new()?,
             working: Rundown::try_new()?,
             // SAFETY: the caller's handle.
@@ -93,9 +89,9 @@ impl NdkSwitch {
         if !self.working.enter() {
             return false;
         }
-        if self.state.fetch_or(BUSY | AGAIN, Ordering::SeqCst) & BUSY == 0 {
+        if self.turn.ask() {
             let context = core::ptr::from_ref(adapter).cast_mut().cast();
-            // SAFETY: not queued: BUSY was clear; the adapter stays, since `close` waits for `working`.
+            // SAFETY: not queued: nobody is busy; the adapter stays, since `close` waits for `working`.
             unsafe { self.work.queue(Some(work), context) };
         } else {
             // Whoever is busy holds an entry of its own, and looks again.
@@ -107,9 +103,9 @@ impl NdkSwitch {
     /// The work item's turn. PASSIVE_LEVEL.
     fn run(&self, adapter: &Adapter) {
         loop {
-            self.state.fetch_and(!AGAIN, Ordering::SeqCst);
+            self.turn.begin();
             self.announce(adapter);
-            if self.state.compare_exchange(BUSY, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            if self.turn.end() {
                 return self.working.leave(1);
             }
         }
