@@ -18,19 +18,23 @@ mod sockaddr;
 #[expect(unreachable_pub, reason = "the driver's own visibility")]
 #[path = "../../driver/src/adapter/traffic.rs"]
 mod traffic;
+#[expect(unreachable_pub, reason = "the driver's own visibility")]
+#[path = "../../driver/src/miniport/turn.rs"]
+mod turn;
 
 use classify::{HEADERS, is_roce, linear};
 use device_name::{DeviceName, UNITS};
 use keywords::{JUMBO_PACKET, Keyword, NETWORK_DIRECT, ROCE_FRAME_SIZE, Reading, TECHNOLOGY};
 use ndk_types::{
     NDIS_LINK_PARAMETERS, NDIS_NDK_STATISTICS_INFO, OID_802_3_MULTICAST_LIST, OID_GEN_LINK_PARAMETERS, OID_GEN_RCV_OK,
-    OID_NDK_SET_STATE, OID_NDK_STATISTICS,
+    OID_GEN_RECEIVE_SCALE_PARAMETERS, OID_NDK_SET_STATE, OID_NDK_STATISTICS,
 };
-use oid_table::{Refusal, TABLE, check_query, check_set};
+use oid_table::{Refusal, SUPPORTED, TABLE, check_query, check_set};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use traffic::Traffic;
+use turn::Turn;
 
 const KEYWORDS: [Keyword; 4] = [NETWORK_DIRECT, TECHNOLOGY, ROCE_FRAME_SIZE, JUMBO_PACKET];
 
@@ -157,6 +161,62 @@ fn every_oid_of_the_documented_table_is_taken_and_each_once() {
     for line in TABLE {
         assert_eq!(TABLE.iter().filter(|other| other.oid == line.oid).count(), 1, "{:#x}", line.oid);
     }
+}
+
+/// W-22, W-24.
+#[test]
+fn the_list_of_supported_oids_has_the_table_and_receive_side_scaling_once_each() {
+    let table = TABLE.iter().map(|line| line.oid).chain([OID_GEN_RECEIVE_SCALE_PARAMETERS]);
+    for oid in table {
+        assert_eq!(SUPPORTED.iter().filter(|&&listed| listed == oid).count(), 1, "{oid:#x}");
+    }
+    assert_eq!(SUPPORTED.len(), TABLE.len() + 1);
+}
+
+/// OID-08, OID-09.
+#[test]
+fn whoever_asks_while_a_worker_is_on_its_way_is_looked_after_by_that_worker() {
+    let turn = Turn::idle();
+    assert!(turn.ask(), "the first sends a worker");
+    assert!(!turn.ask(), "queued: none is sent again");
+    turn.begin();
+    assert!(!turn.ask(), "at work: none is sent either");
+    assert!(!turn.end(), "but it looks again");
+    turn.begin();
+    assert!(turn.end());
+    assert!(turn.ask(), "and then the next needs a worker");
+}
+
+/// OID-09.
+#[test]
+fn of_many_who_ask_at_once_one_worker_at_a_time_sees_the_last() {
+    let (turn, asked, seen, workers) = (Turn::idle(), AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0));
+    let work = || {
+        assert_eq!(workers.fetch_add(1, Ordering::SeqCst), 0, "one at a time");
+        loop {
+            turn.begin();
+            seen.store(asked.load(Ordering::SeqCst), Ordering::SeqCst);
+            // Nobody is at work once `end` says so: whoever asks next may be quicker than the next line.
+            workers.fetch_sub(1, Ordering::SeqCst);
+            if turn.end() {
+                return;
+            }
+            workers.fetch_add(1, Ordering::SeqCst);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..500 {
+                    asked.fetch_add(1, Ordering::SeqCst);
+                    if turn.ask() {
+                        work();
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!((asked.into_inner(), seen.into_inner()), (2000, 2000));
 }
 
 /// OID-02, OID-03.
