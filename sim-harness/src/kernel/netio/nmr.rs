@@ -7,7 +7,7 @@
 use crate::exports;
 use crate::kernel::Machine;
 use crate::kernel::export::Export;
-use crate::kernel::irql::Irql;
+use crate::kernel::irql::{self, Irql};
 use ndk_types::{
     GUID, HANDLE, NPI_CLIENT_CHARACTERISTICS, NPI_PROVIDER_CHARACTERISTICS, NPI_REGISTRATION_INSTANCE, NTSTATUS,
     STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS,
@@ -138,9 +138,10 @@ impl Registrar {
     }
 }
 
-/// Detach and cleanup callbacks may come at either level.
+/// Detach and cleanup callbacks may come at either level, though at none below their cause's.
 fn any_irql(machine: &Machine) -> Irql {
-    if machine.nt.random_u64() & 1 == 0 { Irql::Passive } else { Irql::Dispatch }
+    let drawn = if machine.nt.random_u64() & 1 == 0 { Irql::Passive } else { Irql::Dispatch };
+    drawn.max(irql::current())
 }
 
 fn register(

@@ -271,6 +271,11 @@ fn callbacks_come_at_every_level_they_must_bear() {
     let levels: std::collections::BTreeSet<_> =
         (0..64).map(|seed| any_irql(&Machine::new("levels", Arc::new(AtomicU64::new(0)), seed))).collect();
     assert_eq!(levels.into_iter().collect::<Vec<_>>(), [Irql::Passive, Irql::Dispatch]);
+    // Never below whoever caused them.
+    let (raised, _) = crate::kernel::irql::at(Irql::Dispatch, || {
+        (0..64).all(|seed| any_irql(&Machine::new("levels", Arc::new(AtomicU64::new(0)), seed)) == Irql::Dispatch)
+    });
+    assert!(raised);
 }
 
 /// NMR-10, NMR-11, broken: waits and deregistrations that are not due, and registrations left behind.
