@@ -233,6 +233,30 @@ fn abandon<P: Platform>(connector: &Borrowed<'_, Connector<P>>) {
     drop(hold);
 }
 
+/// What both accepts do.
+///
+/// # Safety
+/// NDKPI accept: an open connector, an open QP, and `data.1` bytes at `data.0` or NULL.
+unsafe fn accept_with<P: Platform>(
+    connector: *mut NDK_CONNECTOR,
+    qp: *mut NDK_QP,
+    limits: (u32, u32),
+    data: (*const c_void, u32),
+    event: DisconnectEvent,
+    pending: PendingRequest,
+) -> NTSTATUS {
+    // SAFETY: the caller's contract: an open connector.
+    let connector = unsafe { Borrowed::<Connector<P>>::from_handle(connector) };
+    // SAFETY: the caller's contract: an open QP.
+    let qp = unsafe { Borrowed::<Qp<P>>::from_handle(qp) };
+    // SAFETY: the caller's contract: so many bytes, or NULL.
+    let data = match unsafe { private_data::<{ CALLEE_DATA_MAX as usize }>(data.0, data.1, CALLEE_DATA_MAX) } {
+        Ok(data) => data,
+        Err(status) => return status,
+    };
+    accept(&connector, &qp.counted(), limits, &data, event, pending)
+}
+
 ndk_types::abi! {
     /// NdkCreateConnector: CN-01. At or below DISPATCH_LEVEL; completes inline.
     ///
@@ -409,18 +433,10 @@ ndk_types::abi! {
         completion: NDK_FN_REQUEST_COMPLETION,
         context: *mut c_void,
     ) -> NTSTATUS {
-        // SAFETY: NDKPI: an open connector.
-        let connector = unsafe { Borrowed::<Connector<P>>::from_handle(connector) };
-        // SAFETY: NDKPI: an open QP.
-        let qp = unsafe { Borrowed::<Qp<P>>::from_handle(qp) };
-        // SAFETY: NDKPI: `data_length` bytes at `data`, or NULL.
-        let data = match unsafe { private_data::<{ CALLEE_DATA_MAX as usize }>(data, data_length, CALLEE_DATA_MAX) } {
-            Ok(data) => data,
-            Err(status) => return status,
-        };
         let event = DisconnectEvent::Plain(event, Context(event_context));
         let pending = PendingRequest { completion, context: Context(context) };
-        accept(&connector, &qp.counted(), (inbound, outbound), &data, event, pending)
+        // SAFETY: NDKPI: what the callee asks for is what the page promises.
+        unsafe { accept_with::<P>(connector, qp, (inbound, outbound), (data, data_length), event, pending) }
     }
 
     /// NdkAcceptEx: CN-51. At or below DISPATCH_LEVEL.
@@ -436,18 +452,10 @@ ndk_types::abi! {
         completion: NDK_FN_REQUEST_COMPLETION,
         context: *mut c_void,
     ) -> NTSTATUS {
-        // SAFETY: NDKPI: an open connector.
-        let connector = unsafe { Borrowed::<Connector<P>>::from_handle(connector) };
-        // SAFETY: NDKPI: an open QP.
-        let qp = unsafe { Borrowed::<Qp<P>>::from_handle(qp) };
-        // SAFETY: NDKPI: `data_length` bytes at `data`, or NULL.
-        let data = match unsafe { private_data::<{ CALLEE_DATA_MAX as usize }>(data, data_length, CALLEE_DATA_MAX) } {
-            Ok(data) => data,
-            Err(status) => return status,
-        };
         let event = DisconnectEvent::Ex(event, Context(event_context));
         let pending = PendingRequest { completion, context: Context(context) };
-        accept(&connector, &qp.counted(), (inbound, outbound), &data, event, pending)
+        // SAFETY: NDKPI: what the callee asks for is what the page promises.
+        unsafe { accept_with::<P>(connector, qp, (inbound, outbound), (data, data_length), event, pending) }
     }
 
     /// NdkReject: CN-15 to CN-18. At or below DISPATCH_LEVEL; synchronous.
