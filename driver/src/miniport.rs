@@ -27,7 +27,8 @@ use ndk_types::{
     NDIS_OBJECT_TYPE_MINIPORT_DRIVER_CHARACTERISTICS, NDIS_OBJECT_TYPE_NDK_PROVIDER_CHARACTERISTICS, NDIS_PORT_NUMBER,
     NDIS_SHUTDOWN_ACTION, NDIS_SIZEOF_MINIPORT_DRIVER_CHARACTERISTICS_REVISION_2,
     NDIS_SIZEOF_NDK_PROVIDER_CHARACTERISTICS_REVISION_1, NDIS_STATUS, NDIS_STATUS_INVALID_PARAMETER,
-    NDIS_STATUS_PENDING, NDIS_STATUS_SUCCESS, NET_BUFFER_LIST, NET_DEVICE_PNP_EVENT, NdisSetOptionalHandlers,
+    NDIS_STATUS_PENDING, NDIS_STATUS_SUCCESS, NET_BUFFER_LIST, NET_DEVICE_PNP_EVENT, NdisDevicePnPEventSurpriseRemoved,
+    NdisSetOptionalHandlers,
 };
 
 /// Bytes of an Ethernet header.
@@ -194,8 +195,17 @@ ndk_types::abi! {
         }
     }
 
-    /// There is no hardware of ours to be told.
-    unsafe extern "C" fn device_pnp_event(_context: NDIS_HANDLE, _event: *mut NET_DEVICE_PNP_EVENT) {}
+    /// There is no hardware of ours to be told; NDK's consumers are.
+    unsafe extern "C" fn device_pnp_event(context: NDIS_HANDLE, event: *mut NET_DEVICE_PNP_EVENT) {
+        // SAFETY: NDIS gives a valid event.
+        let event = unsafe { event.as_ref() };
+        // SAFETY: NDIS: not halted.
+        if let (Some(adapter), Some(event)) = (unsafe { adapter(context) }, event)
+            && event.DevicePnPEvent == NdisDevicePnPEventSurpriseRemoved
+        {
+            adapter.ndk().take_away(adapter);
+        }
+    }
 
     /// The NIC's own driver silences the NIC; nothing of ours touches memory without it. Any IRQL.
     unsafe extern "C" fn shutdown(_context: NDIS_HANDLE, _action: NDIS_SHUTDOWN_ACTION) {}

@@ -23,12 +23,12 @@ pub struct NdkSwitch {
     /// `*NetworkDirect` (OID-05, PNP-07).
     allowed: bool,
     wanted: AtomicBool,
-    /// The NIC goes away: off for good.
+    /// The NIC or the device goes away: off for good.
     gone: AtomicBool,
     /// What the protocols above were told last.
     announced: AtomicBool,
     turn: Turn,
-    /// Set when NDK is off because the NIC went.
+    /// Set when NDK is off for good.
     off: Event,
     working: Rundown,
     work: WorkItem,
@@ -70,10 +70,16 @@ impl NdkSwitch {
 
     /// The NIC goes away: returns when NDK is off and no NDK_ADAPTER is open (W-07). PASSIVE_LEVEL.
     pub fn lower_gone(&self, adapter: &Adapter) {
-        self.gone.store(true, Ordering::SeqCst);
-        if self.look(adapter) {
+        if self.take_away(adapter) {
             self.off.wait();
         }
+    }
+
+    /// The virtual device or the NIC is gone: off for good, without waiting for it (PNP-11). False when the adapter is being
+    /// closed. At or below DISPATCH_LEVEL.
+    pub fn take_away(&self, adapter: &Adapter) -> bool {
+        self.gone.store(true, Ordering::SeqCst);
+        self.look(adapter)
     }
 
     /// MiniportHaltEx: no change is under way any more, and no NDK_ADAPTER is open. PASSIVE_LEVEL.
