@@ -20,6 +20,8 @@ use ndk_types::{
 pub const COUNT: usize = 1024;
 /// Room for headers over the MTU: Ethernet, a tag, and slack.
 const OVER_MTU: usize = 64;
+/// Entries of NetBufferListInfo that every NDIS we run on has: lists are as long as NDIS allocates them.
+const INFO: usize = 24;
 /// The pool tag, "sNdf" in memory order.
 pub const TAG: u32 = u32::from_le_bytes(*b"sNdf");
 
@@ -252,7 +254,8 @@ impl Frame {
         list.SourceHandle = source;
         list.ProtocolReserved[0] = head.as_ptr().cast();
         list.Status = 0;
-        list.NetBufferListInfo = [null_mut(); 27];
+        // What a NIC noted when it sent the buffer before.
+        list.NetBufferListInfo.iter_mut().take(INFO).for_each(|entry| *entry = null_mut());
         if let Some(slot) = list.NetBufferListInfo.get_mut(ndk_types::Ieee8021QNetBufferListInfo as usize) {
             *slot = core::ptr::without_provenance_mut(tag);
         }

@@ -159,9 +159,12 @@ pub fn start(binding: &Shared<Binding>) -> NDIS_STATUS {
     if !binding.unstarted.swap(false, Ordering::AcqRel) {
         return NDIS_STATUS_SUCCESS;
     }
-    let own = core::ptr::from_ref::<Binding>(binding).cast_mut().cast();
+    // Once at a time: a device may be enabled again while its first initialisation is still to come.
+    if binding.initialising.swap(true, Ordering::AcqRel) {
+        return NDIS_STATUS_SUCCESS;
+    }
     binding.settled.clear();
-    binding.initialising.store(true, Ordering::Release);
+    let own = core::ptr::from_ref::<Binding>(binding).cast_mut().cast();
     let name = binding.name.with(|name| *name);
     let mut name = counted(&name);
     // SAFETY: the miniport driver's handle and a counted name, both valid during the call; the binding outlives its device.

@@ -74,7 +74,8 @@ pub unsafe fn driver_event(event: *mut NET_PNP_EVENT_NOTIFICATION) -> NDIS_STATU
 
 /// The virtual miniport was disabled and is enabled again: NDIS initialises it when it is asked to (W-01).
 fn restart_device(binding: &Binding) {
-    let gone = binding.with_upper(|_| ()).is_none() && !binding.initialising.load(Ordering::Acquire);
+    let leaving = !binding.unbind_context.load(Ordering::Acquire).is_null();
+    let gone = !leaving && binding.with_upper(|_| ()).is_none();
     if let Some(binding) = binding.own.with(|own| own.clone()).filter(|_| gone) {
         binding.unstarted.store(true, Ordering::Release);
         // A failure leaves it as it is: disabled.
