@@ -151,9 +151,10 @@ impl Adapter {
         mtu(&self.binding, &self.config)
     }
 
-    /// MiniportRestart.
+    /// MiniportRestart. The link may have changed since the attributes were set, when nobody was told.
     pub fn restart(&self) {
         self.traffic.restart();
+        self.link_changed();
     }
 
     /// MiniportPause: true if it is complete at once; else NdisMPauseComplete follows, and NDIS_STATUS_PENDING is the answer.

@@ -144,7 +144,7 @@ impl Indication<'_> {
     }
 
     /// Hands everything to whom it belongs.
-    fn deliver(mut self, port: u32, flags: u32) {
+    fn deliver(&mut self, port: u32, flags: u32) {
         let mut freed = 0;
         if let Some(head) = self.up.head() {
             let count = self.up.count;
