@@ -166,8 +166,6 @@ impl Routes {
         }
         self.running.close_and_wait();
         self.answers.with(|now| *now = None);
-        // Nobody asks any more; what is left has no one to be answered to.
-        while self.next_task().is_some() {}
     }
 
     /// The interface, if it has that address now. At or below DISPATCH_LEVEL.
@@ -233,6 +231,13 @@ impl Routes {
         if let Some(answers) = self.answers.with(|now| *now) {
             answers.resolved(token, answer);
         }
+    }
+}
+
+impl Drop for Routes {
+    fn drop(&mut self) {
+        // What came after the last worker has no one to be answered to.
+        while self.next_task().is_some() {}
     }
 }
 
