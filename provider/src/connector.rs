@@ -9,6 +9,7 @@
 
 mod doorways;
 pub(crate) mod rundown;
+mod steps;
 
 pub use doorways::ndk_create_connector;
 
