@@ -20,11 +20,11 @@ use ndk_provider::port::Port;
 use ndk_provider::shared::Shared;
 use ndk_types::{
     NDIS_HANDLE, NDIS_LINK_STATE, NDIS_LINK_STATE_REVISION_1, NDIS_OBJECT_HEADER, NDIS_OBJECT_TYPE_DEFAULT,
-    NDIS_OBJECT_TYPE_STATUS_INDICATION, NDIS_OID_REQUEST, NDIS_PORT_NUMBER, NDIS_SIZEOF_LINK_STATE_REVISION_1,
+    NDIS_OBJECT_TYPE_STATUS_INDICATION, NDIS_PORT_NUMBER, NDIS_SIZEOF_LINK_STATE_REVISION_1,
     NDIS_SIZEOF_STATUS_INDICATION_REVISION_1, NDIS_STATUS, NDIS_STATUS_INDICATION, NDIS_STATUS_INDICATION_REVISION_1,
-    NDIS_STATUS_LINK_STATE, NDIS_STATUS_PAUSED, NDIS_STATUS_RESOURCES, NET_BUFFER_LIST, NdisMDirectOidRequestComplete,
-    NdisMIndicateReceiveNetBufferLists, NdisMIndicateStatusEx, NdisMOidRequestComplete, NdisMPauseComplete,
-    NdisMSendNetBufferListsComplete, NdisPauseFunctionsUnknown,
+    NDIS_STATUS_LINK_STATE, NDIS_STATUS_PAUSED, NDIS_STATUS_RESOURCES, NET_BUFFER_LIST,
+    NdisMIndicateReceiveNetBufferLists, NdisMIndicateStatusEx, NdisMPauseComplete, NdisMSendNetBufferListsComplete,
+    NdisPauseFunctionsUnknown,
 };
 use traffic::Traffic;
 
@@ -242,16 +242,6 @@ impl Upper for Adapter {
         // SAFETY: lists of this instance, given back once.
         unsafe { NdisMSendNetBufferListsComplete(self.miniport, nbls.as_ptr(), flags) };
         self.leave(count);
-    }
-
-    fn complete_oid(&self, request: NonNull<NDIS_OID_REQUEST>, direct: bool, status: NDIS_STATUS) {
-        if direct {
-            // SAFETY: a direct request that was answered NDIS_STATUS_PENDING, completed once.
-            unsafe { NdisMDirectOidRequestComplete(self.miniport, request.as_ptr(), status) };
-        } else {
-            // SAFETY: as above.
-            unsafe { NdisMOidRequestComplete(self.miniport, request.as_ptr(), status) };
-        }
     }
 
     fn indicate_status(&self, status: NonNull<NDIS_STATUS_INDICATION>) {

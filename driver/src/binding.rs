@@ -16,8 +16,8 @@ use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicU64,
 pub use device_name::DeviceName;
 use ndk_provider::shared::Shared;
 use ndk_types::{
-    NDIS_HANDLE, NDIS_OID_REQUEST, NDIS_PORT_NUMBER, NDIS_RECEIVE_SCALE_CAPABILITIES, NDIS_STATUS,
-    NDIS_STATUS_INDICATION, NET_BUFFER_LIST, OID_802_3_MULTICAST_LIST, OID_GEN_CURRENT_PACKET_FILTER,
+    NDIS_HANDLE, NDIS_PORT_NUMBER, NDIS_RECEIVE_SCALE_CAPABILITIES, NDIS_STATUS, NDIS_STATUS_INDICATION,
+    NET_BUFFER_LIST, OID_802_3_MULTICAST_LIST, OID_GEN_CURRENT_PACKET_FILTER,
 };
 use rundown::Rundown;
 
@@ -29,8 +29,6 @@ pub trait Upper: Send + Sync {
     fn indicate_receive(&self, nbls: NonNull<NET_BUFFER_LIST>, port: NDIS_PORT_NUMBER, count: u32, flags: u32);
     /// A chain that was given to [`Binding::send`].
     fn complete_send(&self, nbls: NonNull<NET_BUFFER_LIST>, flags: u32);
-    /// A request that was given to [`Binding::forward_oid`].
-    fn complete_oid(&self, request: NonNull<NDIS_OID_REQUEST>, direct: bool, status: NDIS_STATUS);
     /// A status of the NIC that concerns protocols above.
     fn indicate_status(&self, status: NonNull<NDIS_STATUS_INDICATION>);
     /// Link state, speed or MTU changed; [`Binding::lower`] has the new ones.
@@ -279,20 +277,6 @@ impl Binding {
     pub unsafe fn return_nbls(&self, nbls: NonNull<NET_BUFFER_LIST>, flags: u32) {
         // SAFETY: as above.
         unsafe { crate::data_path::receive::give_back(self, nbls, flags) };
-    }
-
-    /// Sends a request of the protocols above to the NIC; PENDING means `complete_oid` follows.
-    ///
-    /// # Safety
-    /// `request` is a request NDIS gave to the miniport, not completed yet.
-    pub unsafe fn forward_oid(&self, request: NonNull<NDIS_OID_REQUEST>, direct: bool) -> NDIS_STATUS {
-        // SAFETY: as above.
-        unsafe { oid_request::forward(self, request, direct) }
-    }
-
-    /// Cancels a forwarded request by its id.
-    pub fn cancel_oid(&self, id: *mut c_void, direct: bool) {
-        oid_request::cancel(self, id, direct);
     }
 
     /// Sets the packet filter below; PASSIVE_LEVEL.

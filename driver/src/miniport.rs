@@ -67,7 +67,7 @@ pub fn characteristics() -> NDIS_MINIPORT_DRIVER_CHARACTERISTICS {
         ShutdownHandlerEx: Some(shutdown),
         CancelOidRequestHandler: Some(oid::cancel),
         DirectOidRequestHandler: Some(oid::direct_request),
-        CancelDirectOidRequestHandler: Some(oid::cancel_direct),
+        CancelDirectOidRequestHandler: Some(oid::cancel),
         SynchronousOidRequestHandler: None,
     }
 }

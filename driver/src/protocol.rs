@@ -112,6 +112,6 @@ fn characteristics() -> NDIS_PROTOCOL_DRIVER_CHARACTERISTICS {
         StatusHandlerEx: Some(handlers::status),
         ReceiveNetBufferListsHandler: Some(handlers::receive),
         SendNetBufferListsCompleteHandler: Some(handlers::send_complete),
-        DirectOidRequestCompleteHandler: Some(handlers::direct_oid_complete),
+        DirectOidRequestCompleteHandler: None,
     }
 }

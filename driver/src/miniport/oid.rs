@@ -251,28 +251,12 @@ mod handlers {
             }
         }
 
-        /// MiniportCancelOidRequest: none is ever pending here; one of the NIC's may be.
+        /// MiniportCancelOidRequest, of both paths: every request is complete when its handler returns.
         ///
         /// # Safety
         /// NDIS's contract. At or below DISPATCH_LEVEL.
-        pub unsafe extern "C" fn cancel(context: NDIS_HANDLE, id: *mut c_void) {
-            // SAFETY: NDIS: not halted.
-            if let Some(adapter) = unsafe { adapter(context) } {
-                adapter.binding().cancel_oid(id, false);
-            }
-        }
-
-        /// MiniportCancelDirectOidRequest.
-        ///
-        /// # Safety
-        /// As [`cancel`].
-        pub unsafe extern "C" fn cancel_direct(context: NDIS_HANDLE, id: *mut c_void) {
-            // SAFETY: NDIS: not halted.
-            if let Some(adapter) = unsafe { adapter(context) } {
-                adapter.binding().cancel_oid(id, true);
-            }
-        }
+        pub unsafe extern "C" fn cancel(_context: NDIS_HANDLE, _id: *mut c_void) {}
     }
 }
 
-pub use handlers::{cancel, cancel_direct, direct_request, request};
+pub use handlers::{cancel, direct_request, request};

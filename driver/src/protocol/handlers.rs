@@ -69,21 +69,9 @@ abi! {
     }
 
     /// ProtocolOidRequestComplete.
-    pub(super) unsafe extern "C" fn oid_complete(context: NDIS_HANDLE, request: *mut NDIS_OID_REQUEST, status: NDIS_STATUS) {
-        // SAFETY: NDIS's promise about the context.
-        if let Some(binding) = unsafe { of(context) } {
-            // SAFETY: NDIS gives back requests of ours alone.
-            unsafe { oid_request::complete(binding, request, status) };
-        }
-    }
-
-    /// ProtocolDirectOidRequestComplete.
-    pub(super) unsafe extern "C" fn direct_oid_complete(context: NDIS_HANDLE, request: *mut NDIS_OID_REQUEST, status: NDIS_STATUS) {
-        // SAFETY: NDIS's promise about the context.
-        if let Some(binding) = unsafe { of(context) } {
-            // SAFETY: NDIS gives back requests of ours alone.
-            unsafe { oid_request::complete(binding, request, status) };
-        }
+    pub(super) unsafe extern "C" fn oid_complete(_context: NDIS_HANDLE, request: *mut NDIS_OID_REQUEST, status: NDIS_STATUS) {
+        // SAFETY: NDIS gives back requests of ours alone.
+        unsafe { oid_request::complete(request, status) };
     }
 
     /// ProtocolStatusEx.

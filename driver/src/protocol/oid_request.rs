@@ -1,16 +1,14 @@
-//! Requests to the NIC: our own, waited for, and those of the protocols above, forwarded.
+//! Requests to the NIC, each waited for: what the protocols above ask of it is asked anew (OID-07).
 //!
-//! One allocation a request; its own request id, so that the completion finds it and a cancel finds the NIC's copy.
+//! The request is the first field of what is allocated for it, so that the completion finds the rest.
 
 use crate::binding::Binding;
 use crate::kernel::{Block, Event};
-use core::ffi::c_void;
-use core::ptr::{NonNull, null_mut};
+use core::ptr::NonNull;
 use ndk_types::{
     NDIS_OBJECT_HEADER, NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID, NDIS_OID_REQUEST, NDIS_OID_REQUEST_REVISION_1,
     NDIS_OID_REQUEST_SET_INFORMATION, NDIS_REQUEST_TYPE, NDIS_SIZEOF_OID_REQUEST_REVISION_1, NDIS_STATUS,
-    NDIS_STATUS_ADAPTER_NOT_READY, NDIS_STATUS_PENDING, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS,
-    NdisCancelDirectOidRequest, NdisCancelOidRequest, NdisDirectOidRequest, NdisOidRequest,
+    NDIS_STATUS_ADAPTER_NOT_READY, NDIS_STATUS_PENDING, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS, NdisOidRequest,
     NdisRequestQueryInformation, NdisRequestSetInformation,
 };
 
@@ -18,19 +16,14 @@ use ndk_types::{
 #[repr(C)]
 struct Issued {
     request: NDIS_OID_REQUEST,
-    /// The request it stands for, or null for our own.
-    original: *mut NDIS_OID_REQUEST,
-    direct: bool,
-    /// Our own alone have one.
-    done: Option<Event>,
+    done: Event,
     status: NDIS_STATUS,
 }
 
-fn issue(done: Option<Event>) -> Option<NonNull<Issued>> {
+fn issue() -> Option<NonNull<Issued>> {
     // SAFETY: zero is a value of a request: integers and pointers.
     let request = unsafe { core::mem::zeroed::<NDIS_OID_REQUEST>() };
-    let issued = Issued { request, original: null_mut(), direct: false, done, status: 0 };
-    Some(Block::try_new(issued)?.into_raw())
+    Some(Block::try_new(Issued { request, done: Event::try_new()?, status: 0 })?.into_raw())
 }
 
 /// # Safety
@@ -57,7 +50,7 @@ fn ask(binding: &Binding, kind: NDIS_REQUEST_TYPE, oid: NDIS_OID, data: &mut [u8
     if !binding.requests.enter() {
         return Err(NDIS_STATUS_ADAPTER_NOT_READY);
     }
-    let Some(mut issued) = Event::try_new().and_then(|done| issue(Some(done))) else {
+    let Some(mut issued) = issue() else {
         binding.requests.leave(1);
         return Err(NDIS_STATUS_RESOURCES);
     };
@@ -82,10 +75,7 @@ fn ask(binding: &Binding, kind: NDIS_REQUEST_TYPE, oid: NDIS_OID, data: &mut [u8
     let mut status = unsafe { NdisOidRequest(binding.handle(), issued.as_ptr().cast()) };
     if status == NDIS_STATUS_PENDING {
         // SAFETY: shared with the completion, which only sets the status and then the event.
-        let waited = unsafe { issued.as_ref() };
-        if let Some(done) = &waited.done {
-            done.wait();
-        }
+        unsafe { issued.as_ref() }.done.wait();
         // SAFETY: written before the event was set.
         status = unsafe { (*issued.as_ptr()).status };
     }
@@ -98,94 +88,14 @@ fn ask(binding: &Binding, kind: NDIS_REQUEST_TYPE, oid: NDIS_OID, data: &mut [u8
     if status == NDIS_STATUS_SUCCESS { Ok(moved.min(length)) } else { Err(status) }
 }
 
-/// Forwards a request; PENDING means that `Upper::complete_oid` follows.
-///
-/// # Safety
-/// As [`Binding::forward_oid`].
-pub unsafe fn forward(binding: &Binding, original: NonNull<NDIS_OID_REQUEST>, direct: bool) -> NDIS_STATUS {
-    if !binding.requests.enter() {
-        return NDIS_STATUS_ADAPTER_NOT_READY;
-    }
-    let Some(mut issued) = issue(None) else {
-        binding.requests.leave(1);
-        return NDIS_STATUS_RESOURCES;
-    };
-    // SAFETY: ours alone until it is issued.
-    let body = unsafe { issued.as_mut() };
-    // SAFETY: the original stays until we complete it.
-    let source = unsafe { original.as_ref() };
-    body.request.Header = NDIS_OBJECT_HEADER {
-        Type: NDIS_OBJECT_TYPE_OID_REQUEST,
-        Revision: NDIS_OID_REQUEST_REVISION_1,
-        Size: NDIS_SIZEOF_OID_REQUEST_REVISION_1,
-    };
-    body.request.RequestType = source.RequestType;
-    body.request.PortNumber = source.PortNumber;
-    body.request.Timeout = source.Timeout;
-    // NDIS cancels by id: the protocols' own, which we look for nowhere else.
-    body.request.RequestId = source.RequestId;
-    body.request.DATA = source.DATA;
-    body.original = original.as_ptr();
-    body.direct = direct;
-    let request = issued.as_ptr().cast();
-    let status = if direct {
-        // SAFETY: a complete request that stays until it is done, on a binding the rundown holds open.
-        unsafe { NdisDirectOidRequest(binding.handle(), request) }
-    } else {
-        // SAFETY: as above.
-        unsafe { NdisOidRequest(binding.handle(), request) }
-    };
-    if status != NDIS_STATUS_PENDING {
-        copy_back(issued);
-        // SAFETY: done.
-        unsafe { free(binding, issued) };
-    }
-    status
-}
-
-fn copy_back(issued: NonNull<Issued>) {
-    // SAFETY: done below, ours.
-    let body = unsafe { issued.as_ref() };
-    if let Some(original) = NonNull::new(body.original) {
-        // SAFETY: still waiting for its completion; only the results in DATA differ.
-        unsafe { (*original.as_ptr()).DATA = body.request.DATA };
-    }
-}
-
-/// From the protocol's completion handlers.
+/// From the protocol's completion handler.
 ///
 /// # Safety
 /// `request` is one that this file issued on this binding.
-pub unsafe fn complete(binding: &Binding, request: *mut NDIS_OID_REQUEST, status: NDIS_STATUS) {
+pub unsafe fn complete(request: *mut NDIS_OID_REQUEST, status: NDIS_STATUS) {
     let Some(issued) = NonNull::new(request.cast::<Issued>()) else { return };
-    // SAFETY: alive until its event is set or it is freed below.
-    let body = unsafe { issued.as_ref() };
-    let direct = body.direct;
-    let Some(original) = NonNull::new(body.original) else {
-        // SAFETY: the waiter reads it after the event.
-        unsafe { (*issued.as_ptr()).status = status };
-        if let Some(done) = &body.done {
-            done.set();
-        }
-        return;
-    };
-    copy_back(issued);
-    binding.with_upper(|upper| upper.complete_oid(original, direct, status));
-    // SAFETY: done.
-    unsafe { free(binding, issued) };
-}
-
-/// Cancels forwarded requests with that id.
-pub(crate) fn cancel(binding: &Binding, id: *mut c_void, direct: bool) {
-    if id.is_null() || !binding.requests.enter() {
-        return;
-    }
-    if direct {
-        // SAFETY: a binding the rundown holds open.
-        unsafe { NdisCancelDirectOidRequest(binding.handle(), id) };
-    } else {
-        // SAFETY: as above.
-        unsafe { NdisCancelOidRequest(binding.handle(), id) };
-    }
-    binding.requests.leave(1);
+    // SAFETY: the waiter frees it after the event, and reads this after the event too.
+    unsafe { (*issued.as_ptr()).status = status };
+    // SAFETY: as above; the last use here.
+    unsafe { issued.as_ref() }.done.set();
 }
