@@ -20,7 +20,8 @@ pub struct Buffer {
     va: usize,
 }
 
-// SAFETY: the simulated world runs on one thread; a buffer is shared with the provider's mapping only.
+// SAFETY: plain bytes in cells, shared with the provider's mapping alone. Whoever looks at a range or fills it does so while no
+// request on it is under way, as a consumer of NDK does; the functions below copy and keep no reference.
 unsafe impl Send for Buffer {}
 // SAFETY: as above.
 unsafe impl Sync for Buffer {}
@@ -58,7 +59,7 @@ impl Buffer {
     /// When they do not fit.
     pub fn write(&self, offset: usize, from: &[u8]) {
         assert!(offset + from.len() <= self.length);
-        // SAFETY: inside the buffer (above); its bytes are in cells, and the world runs on one thread.
+        // SAFETY: inside the buffer (above), whose bytes are in cells; no request on the range is under way (see `Sync`).
         unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), self.start().wrapping_add(offset), from.len()) };
     }
 
@@ -69,7 +70,7 @@ impl Buffer {
     pub fn read(&self, offset: usize, length: usize) -> Vec<u8> {
         assert!(offset + length <= self.length);
         let mut bytes = vec![0; length];
-        // SAFETY: inside the buffer (above); its bytes are in cells, and the world runs on one thread.
+        // SAFETY: inside the buffer (above), whose bytes are in cells; no request on the range is under way (see `Sync`).
         unsafe { std::ptr::copy_nonoverlapping(self.start().wrapping_add(offset), bytes.as_mut_ptr(), length) };
         bytes
     }
@@ -77,7 +78,7 @@ impl Buffer {
     /// Whether the bytes around the buffer are as they were.
     pub fn guards_are_whole(&self) -> bool {
         let guard = |cell: &UnsafeCell<u8>| {
-            // SAFETY: the world runs on one thread, and this reads one byte.
+            // SAFETY: one byte beside the buffer, which nobody may write: what is looked for is whether somebody did.
             let byte = unsafe { *cell.get() };
             byte == GUARD_BYTE
         };

@@ -163,6 +163,7 @@ impl Core {
             if let Some(held) = self.parked.pop_front()
                 && is_wanted_later(&mut self.engine, &held, turn)
             {
+                // There is room: it came from there.
                 let _ = bounded::push_back(&mut self.parked, held);
             }
         }

@@ -208,6 +208,16 @@ fn a_send_that_comes_before_its_receive_waits_for_it(bed: &mut dyn Bed) {
     pair.close(bed);
 }
 
+/// T-42, LS-15, CN-50
+fn connections_that_have_ended_are_nobody_s_quota(bed: &mut dyn Bed) {
+    // Twice as many as there is room for at once, each over before the numbers of the one before have rested.
+    for round in 0..2 * bed.limits().connections {
+        let started = bed.now();
+        Pair::new(bed).close(bed);
+        assert!(bed.now() - started < 1_000_000_000, "round {round}: it waited for the rest of another");
+    }
+}
+
 /// The cases of this file.
 pub const CASES: &[Case] = &[
     case("CN-02 CN-06 CN-07", "a_connect_that_cannot_be_is_told_why", a_connect_that_cannot_be_is_told_why),
@@ -258,5 +268,10 @@ pub const CASES: &[Case] = &[
         "OQ-26 T-29",
         "a_send_that_comes_before_its_receive_waits_for_it",
         a_send_that_comes_before_its_receive_waits_for_it,
+    ),
+    case(
+        "T-42 LS-15 CN-50",
+        "connections_that_have_ended_are_nobody_s_quota",
+        connections_that_have_ended_are_nobody_s_quota,
     ),
 ];
