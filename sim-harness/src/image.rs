@@ -14,6 +14,7 @@ use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, ImageThunkData, PeFi
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 /// What the image is built for.
 pub const TARGET: &str = "x86_64-pc-windows-msvc";
@@ -70,8 +71,12 @@ fn add_target() -> Result<(), BuildError> {
     if added.is_ok_and(|status| status.success()) { Ok(()) } else { Err(BuildError::NoTarget) }
 }
 
+/// One build at a time in this process: tests on several threads want the same file.
+static BUILDING: Mutex<()> = Mutex::new(());
+
 /// Builds softndk.sys and says where it is.
 pub fn build(release: bool) -> Result<PathBuf, BuildError> {
+    let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let harness = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = harness.join("image");
     let locks = [harness.join("../Cargo.lock"), folder.join("Cargo.lock")];

@@ -26,6 +26,7 @@ pub mod loader;
 pub mod machine;
 pub mod ndis;
 pub mod netio;
+pub mod nic;
 pub mod nt;
 pub mod sched;
 pub mod stack;

@@ -1,8 +1,13 @@
-//! NDIS.SYS: what is there of it. Drivers register and deregister both edges here, and what they hand over is held against its
-//! pages. Adapters, bindings and the data path are not there yet: an import of those ends the run with its name when it is
-//! called.
+//! NDIS.SYS on one machine: registration of both edges, configuration, NET_BUFFER_LISTs, adapters and bindings, OIDs, the data
+//! path, work items. What a page asks of a driver and a simulation can see is held against the driver.
 
+pub mod adapters;
+pub mod configuration;
+pub mod data_path;
+pub mod lists;
+pub mod native;
 mod registration;
+pub mod work_items;
 
 use super::export::Export;
 use registration::Registrations;
@@ -11,12 +16,21 @@ use registration::Registrations;
 #[derive(Debug, Default)]
 pub struct Ndis {
     registrations: Registrations,
+    /// The keys that NdisReadConfiguration reads.
+    pub configuration: configuration::Configuration,
+    /// Every NET_BUFFER_LIST, and who holds it.
+    pub lists: lists::Lists,
+    work_items: work_items::WorkItems,
 }
 
 impl Ndis {
-    /// What drivers left registered.
+    /// What drivers left behind.
     pub fn leaks(&self) -> Vec<String> {
-        self.registrations.leaks()
+        let mut leaks = self.registrations.leaks();
+        leaks.extend(self.configuration.leaks());
+        leaks.extend(self.lists.leaks());
+        leaks.extend(self.work_items.leaks());
+        leaks
     }
 
     /// Whether an intermediate driver is registered with both edges, and both belong together (W-01).
@@ -31,6 +45,10 @@ impl Ndis {
 }
 
 /// What is there of NDIS.SYS.
-pub fn exports() -> impl IntoIterator<Item = Export> {
-    registration::exports()
+pub fn exports() -> Vec<Export> {
+    let mut all: Vec<_> = registration::exports().into_iter().collect();
+    all.extend(configuration::exports());
+    all.extend(lists::exports());
+    all.extend(work_items::exports());
+    all
 }
