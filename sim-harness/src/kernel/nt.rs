@@ -8,6 +8,7 @@ pub mod locks;
 pub mod mdl;
 pub mod memory;
 pub mod pool;
+pub mod registry;
 pub mod runtime;
 pub mod timers;
 
@@ -28,6 +29,8 @@ pub struct Nt {
     pub memory: PhysicalMemory,
     /// The pool.
     pub pool: Pool,
+    /// The registry.
+    pub registry: registry::Registry,
     deferred: deferred::Deferred,
     timers: timers::Timers,
     mdls: mdl::Mdls,
@@ -40,6 +43,7 @@ impl Nt {
         Self {
             memory: PhysicalMemory::new(MEMORY),
             pool: Pool::default(),
+            registry: registry::Registry::default(),
             deferred: deferred::Deferred::default(),
             timers: timers::Timers::default(),
             mdls: mdl::Mdls::default(),
