@@ -69,6 +69,8 @@ pub const STATUS_FILE_FORCED_CLOSED: NTSTATUS = 0xc000_00b6_u32.cast_signed();
 /// See ntstatus.h.
 pub const STATUS_NOT_SUPPORTED: NTSTATUS = 0xc000_00bb_u32.cast_signed();
 /// See ntstatus.h.
+pub const STATUS_BAD_NETWORK_NAME: NTSTATUS = 0xc000_00cc_u32.cast_signed();
+/// See ntstatus.h.
 pub const STATUS_REQUEST_NOT_ACCEPTED: NTSTATUS = 0xc000_00d0_u32.cast_signed();
 /// See ntstatus.h.
 pub const STATUS_INTERNAL_ERROR: NTSTATUS = 0xc000_00e5_u32.cast_signed();
