@@ -49,11 +49,92 @@ imports! {
     fn KeQueryActiveProcessorCountEx(GroupNumber: USHORT) -> ULONG;
 
     // MDLs.
-    fn IoAllocateMdl(VirtualAddress: PVOID, Length: ULONG, SecondaryBuffer: BOOLEAN, ChargeQuota: BOOLEAN, Irp: PVOID) -> PMDL;
+    fn IoAllocateMdl(VirtualAddress: PVOID, Length: ULONG, SecondaryBuffer: BOOLEAN, ChargeQuota: BOOLEAN, Irp: PIRP) -> PMDL;
     fn IoFreeMdl(Mdl: PMDL);
     fn MmBuildMdlForNonPagedPool(MemoryDescriptorList: PMDL);
     fn MmMapLockedPagesSpecifyCache(MemoryDescriptorList: PMDL, AccessMode: KPROCESSOR_MODE, CacheType: MEMORY_CACHING_TYPE, RequestedAddress: PVOID, BugCheckOnFailure: ULONG, Priority: ULONG) -> PVOID;
     fn MmUnmapLockedPages(BaseAddress: PVOID, MemoryDescriptorList: PMDL);
+
+    fn MmProbeAndLockPages(MemoryDescriptorList: PMDL, AccessMode: KPROCESSOR_MODE, Operation: LOCK_OPERATION);
+    fn MmUnlockPages(MemoryDescriptorList: PMDL);
+
+    // Devices and their names.
+    fn IoCreateDevice(DriverObject: PDRIVER_OBJECT, DeviceExtensionSize: ULONG, DeviceName: PUNICODE_STRING, DeviceType: ULONG, DeviceCharacteristics: ULONG, Exclusive: BOOLEAN, DeviceObject: *mut PDEVICE_OBJECT) -> NTSTATUS;
+    fn IoDeleteDevice(DeviceObject: PDEVICE_OBJECT);
+    fn IoCreateSymbolicLink(SymbolicLinkName: PUNICODE_STRING, DeviceName: PUNICODE_STRING) -> NTSTATUS;
+    fn IoDeleteSymbolicLink(SymbolicLinkName: PUNICODE_STRING) -> NTSTATUS;
+
+    // Requests.
+    fn IoAllocateIrp(StackSize: CCHAR, ChargeQuota: BOOLEAN) -> PIRP;
+    fn IoInitializeIrp(Irp: PIRP, PacketSize: USHORT, StackSize: CCHAR);
+    fn IoReuseIrp(Irp: PIRP, Iostatus: NTSTATUS);
+    fn IoFreeIrp(Irp: PIRP);
+    fn IofCallDriver(DeviceObject: PDEVICE_OBJECT, Irp: PIRP) -> NTSTATUS;
+    fn IofCompleteRequest(Irp: PIRP, PriorityBoost: CCHAR);
+    fn IoCancelIrp(Irp: PIRP) -> BOOLEAN;
+    fn IoAcquireCancelSpinLock(Irql: PKIRQL);
+    fn IoReleaseCancelSpinLock(Irql: KIRQL);
+
+    // Threads, handles, objects.
+    fn PsCreateSystemThread(ThreadHandle: PHANDLE, DesiredAccess: ULONG, ObjectAttributes: POBJECT_ATTRIBUTES, ProcessHandle: HANDLE, ClientId: PCLIENT_ID, StartRoutine: PKSTART_ROUTINE, StartContext: PVOID) -> NTSTATUS;
+    fn PsTerminateSystemThread(ExitStatus: NTSTATUS) -> NTSTATUS;
+    fn KeGetCurrentThread() -> PRKTHREAD;
+    fn KeSetPriorityThread(Thread: PKTHREAD, Priority: KPRIORITY) -> KPRIORITY;
+    fn KeSetBasePriorityThread(Thread: PKTHREAD, Increment: LONG) -> LONG;
+    fn KeEnterCriticalRegion();
+    fn KeLeaveCriticalRegion();
+    fn ObReferenceObjectByHandle(Handle: HANDLE, DesiredAccess: ACCESS_MASK, ObjectType: POBJECT_TYPE, AccessMode: KPROCESSOR_MODE, Object: *mut PVOID, HandleInformation: POBJECT_HANDLE_INFORMATION) -> NTSTATUS;
+    fn ObfReferenceObject(Object: PVOID) -> LONG_PTR;
+    fn ObfDereferenceObject(Object: PVOID) -> LONG_PTR;
+    fn ZwClose(Handle: HANDLE) -> NTSTATUS;
+
+    // Other objects to wait for.
+    fn KeResetEvent(Event: PRKEVENT) -> LONG;
+    fn KeWaitForMultipleObjects(Count: ULONG, Object: *mut PVOID, WaitType: WAIT_TYPE, WaitReason: KWAIT_REASON, WaitMode: KPROCESSOR_MODE, Alertable: BOOLEAN, Timeout: PLARGE_INTEGER, WaitBlockArray: PKWAIT_BLOCK) -> NTSTATUS;
+    fn KeInitializeMutex(Mutex: PRKMUTEX, Level: ULONG);
+    fn KeReadStateMutex(Mutex: PRKMUTEX) -> LONG;
+    fn KeReleaseMutex(Mutex: PRKMUTEX, Wait: BOOLEAN) -> LONG;
+    fn KeInitializeSemaphore(Semaphore: PRKSEMAPHORE, Count: LONG, Limit: LONG);
+    fn KeReadStateSemaphore(Semaphore: PRKSEMAPHORE) -> LONG;
+    fn KeReleaseSemaphore(Semaphore: PRKSEMAPHORE, Increment: KPRIORITY, Adjustment: LONG, Wait: BOOLEAN) -> LONG;
+    fn KeInitializeTimer(Timer: PKTIMER);
+    fn KeInitializeTimerEx(Timer: PKTIMER, Type: TIMER_TYPE);
+    fn KeSetTimer(Timer: PKTIMER, DueTime: LARGE_INTEGER, Dpc: PKDPC) -> BOOLEAN;
+    fn KeSetTimerEx(Timer: PKTIMER, DueTime: LARGE_INTEGER, Period: LONG, Dpc: PKDPC) -> BOOLEAN;
+    fn KeCancelTimer(Timer: PKTIMER) -> BOOLEAN;
+    fn KeReadStateTimer(Timer: PKTIMER) -> BOOLEAN;
+    fn ExAcquireFastMutex(FastMutex: PFAST_MUTEX);
+    fn ExTryToAcquireFastMutex(FastMutex: PFAST_MUTEX) -> BOOLEAN;
+    fn ExReleaseFastMutex(FastMutex: PFAST_MUTEX);
+
+    // Queued spin locks.
+    fn KeAcquireInStackQueuedSpinLock(SpinLock: PKSPIN_LOCK, LockHandle: PKLOCK_QUEUE_HANDLE);
+    fn KeReleaseInStackQueuedSpinLock(LockHandle: PKLOCK_QUEUE_HANDLE);
+    fn KeAcquireInStackQueuedSpinLockAtDpcLevel(SpinLock: PKSPIN_LOCK, LockHandle: PKLOCK_QUEUE_HANDLE);
+    fn KeReleaseInStackQueuedSpinLockFromDpcLevel(LockHandle: PKLOCK_QUEUE_HANDLE);
+    fn KeTryToAcquireSpinLockAtDpcLevel(SpinLock: PKSPIN_LOCK) -> BOOLEAN;
+
+    // Rundown protection.
+    fn ExInitializeRundownProtection(RunRef: PEX_RUNDOWN_REF);
+    fn ExReInitializeRundownProtection(RunRef: PEX_RUNDOWN_REF);
+    fn ExAcquireRundownProtection(RunRef: PEX_RUNDOWN_REF) -> BOOLEAN;
+    fn ExAcquireRundownProtectionEx(RunRef: PEX_RUNDOWN_REF, Count: ULONG) -> BOOLEAN;
+    fn ExReleaseRundownProtection(RunRef: PEX_RUNDOWN_REF);
+    fn ExReleaseRundownProtectionEx(RunRef: PEX_RUNDOWN_REF, Count: ULONG);
+    fn ExRundownCompleted(RunRef: PEX_RUNDOWN_REF);
+    fn ExWaitForRundownProtectionRelease(RunRef: PEX_RUNDOWN_REF);
+
+    // Lists.
+    fn ExInterlockedInsertHeadList(ListHead: PLIST_ENTRY, ListEntry: PLIST_ENTRY, Lock: PKSPIN_LOCK) -> PLIST_ENTRY;
+    fn ExInterlockedInsertTailList(ListHead: PLIST_ENTRY, ListEntry: PLIST_ENTRY, Lock: PKSPIN_LOCK) -> PLIST_ENTRY;
+    fn ExInterlockedRemoveHeadList(ListHead: PLIST_ENTRY, Lock: PKSPIN_LOCK) -> PLIST_ENTRY;
+    fn ExpInterlockedPushEntrySList(ListHead: PSLIST_HEADER, ListEntry: PSLIST_ENTRY) -> PSLIST_ENTRY;
+    fn ExpInterlockedPopEntrySList(ListHead: PSLIST_HEADER) -> PSLIST_ENTRY;
+    fn ExpInterlockedFlushSList(ListHead: PSLIST_HEADER) -> PSLIST_ENTRY;
+    fn ExQueryDepthSList(SListHead: PSLIST_HEADER) -> USHORT;
+
+    // Functions by name.
+    fn MmGetSystemRoutineAddress(SystemRoutineName: PUNICODE_STRING) -> PVOID;
 
     // The event log.
     fn IoAllocateErrorLogEntry(IoObject: PVOID, EntrySize: UCHAR) -> PVOID;

@@ -136,30 +136,17 @@ pub struct _DRIVER_OBJECT {
     pub DriverStart: PVOID,
     pub DriverSize: ULONG,
     pub DriverSection: PVOID,
-    pub DriverExtension: PVOID,
+    pub DriverExtension: PDRIVER_EXTENSION,
     pub DriverName: _UNICODE_STRING,
     pub HardwareDatabase: PUNICODE_STRING,
     pub FastIoDispatch: PVOID,
     pub DriverInit: PVOID,
-    pub DriverStartIo: PVOID,
+    pub DriverStartIo: PDRIVER_STARTIO,
     pub DriverUnload: PDRIVER_UNLOAD,
-    pub MajorFunction: [PVOID; 28],
+    pub MajorFunction: [PDRIVER_DISPATCH; 28],
 }
 pub type DRIVER_OBJECT = _DRIVER_OBJECT;
 pub type PDRIVER_OBJECT = *mut _DRIVER_OBJECT;
-
-/// 336 bytes; drivers of ours look at none of them.
-#[repr(C, align(16))]
-pub struct _DEVICE_OBJECT {
-    pub Type: CSHORT,
-    pub Size: USHORT,
-    pub ReferenceCount: LONG,
-    pub DriverObject: *mut _DRIVER_OBJECT,
-    pub NextDevice: *mut _DEVICE_OBJECT,
-    pub _rest: [u64; 39],
-}
-pub type DEVICE_OBJECT = _DEVICE_OBJECT;
-pub type PDEVICE_OBJECT = *mut _DEVICE_OBJECT;
 
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default)]
@@ -220,11 +207,18 @@ c_enum!(_MEMORY_CACHING_TYPE, MEMORY_CACHING_TYPE { MmNonCached = 0, MmCached = 
 c_enum!(_MM_PAGE_PRIORITY, MM_PAGE_PRIORITY { LowPagePriority = 0, NormalPagePriority = 16, HighPagePriority = 32 });
 c_enum!(_KDPC_IMPORTANCE, KDPC_IMPORTANCE { LowImportance = 0, MediumImportance = 1, HighImportance = 2, MediumHighImportance = 3 });
 
+#[path = "types/io.rs"]
+mod io;
+#[path = "types/sync.rs"]
+mod sync;
+
+pub use io::*;
+pub use sync::*;
+
 const _: () = {
     assert!(size_of::<KDPC>() == 64);
     assert!(size_of::<KEVENT>() == 24);
     assert!(size_of::<MDL>() == 48);
     assert!(size_of::<DRIVER_OBJECT>() == 336);
-    assert!(size_of::<DEVICE_OBJECT>() == 336);
     assert!(size_of::<UNICODE_STRING>() == 16);
 };

@@ -8,7 +8,7 @@ use crate::exports;
 use crate::kernel::Machine;
 use crate::kernel::export::Export;
 use crate::kernel::wdk::{
-    BOOLEAN, KPROCESSOR_MODE, MDL, MEMORY_CACHING_TYPE, PMDL, PVOID, ULONG, types::_MEMORY_CACHING_TYPE,
+    BOOLEAN, KPROCESSOR_MODE, MDL, MEMORY_CACHING_TYPE, PIRP, PMDL, PVOID, ULONG, types::_MEMORY_CACHING_TYPE,
 };
 use ndk_types::{
     MDL_IO_SPACE, MDL_MAPPED_TO_SYSTEM_VA, MDL_PAGES_LOCKED, MDL_PARTIAL, MDL_PARTIAL_HAS_BEEN_MAPPED,
@@ -107,7 +107,7 @@ ndk_types::abi! {
         length: ULONG,
         _secondary: BOOLEAN,
         _quota: BOOLEAN,
-        _irp: PVOID,
+        _irp: PIRP,
     ) -> PMDL {
         allocate(&Machine::current(), address.addr(), length as usize).unwrap_or(ptr::null_mut())
     }
