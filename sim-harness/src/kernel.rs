@@ -2,7 +2,7 @@
 //! would, at Driver Verifier's strictest (DESIGN D7).
 //!
 //! * `machine`: one simulated machine: its memory, threads, deferred work, loaded images, and what it holds against them.
-//! * `stack`, `loader`, `export`: the border to image code, how an image comes in, what it may call.
+//! * `stack`, `loader`, `export`, `directory`: the border to image code, how an image comes in, what it may call, where it is.
 //! * `sched`, `irql`: kernel threads, one at a time; the level of a processor.
 //! * `verifier`: the list of broken rules.
 //! * `driver`: a driver from its entry to its unload. `kmdf`: the driver framework.
@@ -18,6 +18,7 @@
 
 #[cfg(test)]
 mod bad_drivers;
+pub mod directory;
 pub mod driver;
 pub mod export;
 pub mod irql;

@@ -4,6 +4,7 @@
 //! A section that is both writable and executable, an import nobody implements, an ordinal import, and anything outside the
 //! image refuse the load with its name.
 
+use super::directory::{Directory, Listing};
 use super::export::ExportTable;
 use super::stack::{Gate, Import};
 use object::LittleEndian as LE;
@@ -71,6 +72,8 @@ fn malformed(why: &str) -> LoadError {
 /// A loaded image. Unmapped when dropped: nothing of it may run any more then.
 #[derive(Debug)]
 pub struct Image {
+    /// Dropped first: what is unmapped is in no directory.
+    listed: Option<Listing>,
     mapping: Mapping,
     /// Where it starts to run.
     pub entry: usize,
@@ -171,7 +174,14 @@ impl Image {
         if entry == 0 || entry >= mapping.size {
             return Err(malformed("no entry point"));
         }
-        Ok(Self { entry: mapping.base.addr() + entry, gates, mapping })
+        Ok(Self { listed: None, entry: mapping.base.addr() + entry, gates, mapping })
+    }
+
+    /// Enters its addresses into a directory, and those of its gates, which only image code may jump to, as long as it is mapped.
+    pub fn enter(&mut self, directory: &Directory) {
+        let gates = self.gates.iter().map(|gate| gate.address()..gate.address() + 1);
+        let image = self.base()..self.base() + self.size();
+        self.listed = Some(directory.list(gates.chain(std::iter::once(image))));
     }
 
     /// Whether an address lies in the image.

@@ -1,5 +1,6 @@
 //! One simulated machine. Imports find theirs in a thread-local ([`Machine::current`]); nothing is global.
 
+use super::directory::Directory;
 use super::export::ExportTable;
 use super::irql::{self, Irql};
 use super::kmdf::{self, Kmdf};
@@ -36,6 +37,7 @@ pub struct Machine {
     /// The driver framework.
     pub kmdf: Kmdf,
     exports: RwLock<ExportTable>,
+    images: Directory,
     log: Mutex<Vec<String>>,
     failing: Mutex<Vec<String>>,
 }
@@ -65,6 +67,7 @@ impl Machine {
             kmdf: Kmdf::default(),
             failing: Mutex::default(),
             exports: RwLock::new(exports),
+            images: Directory::default(),
             log: Mutex::default(),
         })
     }
@@ -131,7 +134,19 @@ impl Machine {
     /// Loads an image; nothing of it runs yet.
     pub fn load(&self, bytes: &[u8]) -> Result<Image, LoadError> {
         let exports = self.exports.read().unwrap_or_else(PoisonError::into_inner);
-        Image::load(bytes, &exports, on_import, self.nt.random_u64())
+        let mut image = Image::load(bytes, &exports, on_import, self.nt.random_u64())?;
+        image.enter(&self.images);
+        Ok(image)
+    }
+
+    /// The images that are loaded.
+    pub fn images(&self) -> &Directory {
+        &self.images
+    }
+
+    /// Whether a function is code of a loaded image, to be entered by [`crate::call_image`]; else it is the simulator's own.
+    pub fn is_image_code(&self, address: usize) -> bool {
+        self.images.contains(address)
     }
 
     /// Runs a callback of a driver at an IRQL. A callback that comes back at another is a violation.

@@ -4,7 +4,8 @@
 //! * Into the image: [`call`] (by the macro [`crate::call_image`]) switches to the image stack, or goes on where the image is
 //!   on it already, when a function of the simulator calls back.
 //! * Out of the image: every import is bound to a [`Gate`], a few bytes of code that switch back and call [`Gate`]'s target.
-//!   Before that the gate tells [`on_import`]'s hook what is called.
+//!   Before that the gate tells its hook what is called. The simulator's own code may call gates too: dispatch tables are made
+//!   of them, and a consumer of one may be either.
 //!
 //! Arguments are passed as they are: four in registers, up to [`STACK_ARGUMENTS`] on the stack. Floating point arguments are not.
 
@@ -37,6 +38,10 @@ impl Border {
     /// The top of this thread's image stack, made at the first call.
     fn top(&self) -> usize {
         self.stack.get_or_init(Mapping::new).top()
+    }
+
+    fn is_on_image_stack(&self, pointer: usize) -> bool {
+        self.stack.get().is_some_and(|stack| (stack.0.addr()..stack.0.addr() + PAGE + STACK).contains(&pointer))
     }
 }
 
@@ -97,6 +102,31 @@ macro_rules! call_image {
         let function = $function;
         $crate::kernel::stack::aim(function as usize);
         $crate::kernel::stack::same_type(function, $crate::kernel::stack::call as *const () as usize)($($argument),*)
+    }};
+}
+
+/// Calls a function of a driver, image code on the image stack and one of the simulator's own plainly:
+/// `call_either!(machine, function, arguments...)`. The value is what the function returns. Needs an unsafe block: the caller
+/// answers for the function's contract. A value of `function` is a function pointer.
+#[macro_export]
+macro_rules! call_either {
+    ($machine:expr, $function:expr $(, $argument:expr)* $(,)?) => {{
+        let function = $function;
+        if $machine.is_image_code(function as usize) {
+            $crate::call_image!(function $(, $argument)*)
+        } else {
+            function($($argument),*)
+        }
+    }};
+}
+
+/// The same as a callback at an IRQL, as [`Machine::callback`](crate::kernel::Machine::callback) has it:
+/// `call_driver!(machine, "What", irql, function, arguments...)`.
+#[macro_export]
+macro_rules! call_driver {
+    ($machine:expr, $what:expr, $irql:expr, $function:expr $(, $argument:expr)* $(,)?) => {{
+        let machine = &$machine;
+        machine.callback($what, $irql, || $crate::call_either!(machine, $function $(, $argument)*))
     }};
 }
 
@@ -285,6 +315,7 @@ unsafe extern "win64" fn gate() {
         "mov rsp, rbp",
         "sub rsp, 48",
         "mov [rbp - 8], rax",
+        "mov rcx, rsp",
         "call {back}",
         "mov rax, [rbp - 8]",
         "mov rsp, rbp",
@@ -296,9 +327,13 @@ unsafe extern "win64" fn gate() {
     )
 }
 
-/// Leaves the image: its stack pointer is kept, and the simulator's is the answer.
+/// Leaves the image: its stack pointer is kept, and the simulator's is the answer. Code of the simulator, which knows gates from
+/// dispatch tables, stays where it is.
 extern "win64" fn out(image: usize) -> usize {
     BORDER.with(|border| {
+        if !border.is_on_image_stack(image) {
+            return image;
+        }
         border.image.set(image);
         border.lowest.set(border.lowest.get().min(image));
         let native = border.native.get();
@@ -307,9 +342,13 @@ extern "win64" fn out(image: usize) -> usize {
     })
 }
 
-/// Into the image again.
-extern "win64" fn back() {
-    BORDER.with(|border| border.image.set(0));
+/// Into the image again, if that is where the gate's caller is.
+extern "win64" fn back(caller: usize) {
+    BORDER.with(|border| {
+        if border.is_on_image_stack(caller) {
+            border.image.set(0);
+        }
+    });
 }
 
 /// How many bytes of its stack the image has used on this thread, as far as its calls of imports show.
@@ -320,7 +359,10 @@ pub fn deepest() -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use crate::kernel::Machine;
+    use crate::kernel::irql::{self, Irql};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
     static CALLS: AtomicUsize = AtomicUsize::new(0);
 
@@ -376,5 +418,68 @@ mod tests {
         assert_eq!(CALLS.load(Ordering::SeqCst), 1 + 2 + 3 + 4 + 5);
         assert!((1..STACK).contains(&deepest()));
         assert_eq!(gate.import().name, "Offered");
+    }
+
+    extern "win64" fn unheard(_: &Import) {}
+
+    unsafe extern "win64" fn where_am_i(place: *mut usize) -> u64 {
+        let here = 0_u8;
+        // SAFETY: the caller's variable.
+        unsafe { place.write((&raw const here).addr()) };
+        irql::current() as u64
+    }
+
+    type Where = unsafe extern "win64" fn(*mut usize) -> u64;
+
+    /// W-44: what the machine knows as an image runs on the image stack, at the level asked for, and what it does not on ours.
+    #[test]
+    fn a_driver_is_entered_as_what_it_is() {
+        let machine = Machine::new("border", Arc::new(AtomicU64::new(0)), 1);
+        let function: Where = where_am_i;
+        let seen = || {
+            let mut place = 0;
+            // SAFETY: our variable.
+            let level = unsafe { crate::call_driver!(machine, "Where", Irql::Dispatch, function, &raw mut place) };
+            let here = 0_u8;
+            (level, (&raw const here).addr().abs_diff(place) > STACK)
+        };
+        assert_eq!(seen(), (2, false));
+        let listing = machine.images().list(std::iter::once(function as usize..function as usize + 1));
+        assert_eq!(seen(), (2, true));
+        drop(listing);
+        assert_eq!(seen(), (2, false));
+        assert_eq!((irql::current(), machine.verifier.take()), (Irql::Passive, vec![]));
+    }
+
+    /// An import that calls a gate itself.
+    unsafe extern "win64" fn between(place: *mut usize) -> u64 {
+        // SAFETY: the gate leads to a function of this type.
+        let gate: Where = unsafe { std::mem::transmute(GATE.get()) };
+        // SAFETY: the caller's variable.
+        unsafe { gate(place) }
+    }
+
+    #[test]
+    fn a_gate_leaves_the_simulator_on_the_stack_it_is_on() {
+        let function: Where = where_am_i;
+        let inner = Gate::new("Where".into(), 0, function as usize, unheard);
+        let between: Where = between;
+        let outer = Gate::new("Between".into(), 0, between as usize, unheard);
+        GATE.set(inner.address());
+        let (mut outside, mut inside) = (0, 0);
+        // SAFETY: the gate leads to a function of this type.
+        let gate: Where = unsafe { std::mem::transmute(inner.address()) };
+        // SAFETY: our variable.
+        unsafe { gate(&raw mut outside) };
+        // SAFETY: as above.
+        let image: Where = unsafe { std::mem::transmute(outer.address()) };
+        // SAFETY: our variable.
+        unsafe { call_image!(image, &raw mut inside) };
+        let here = (&raw const outside).addr();
+        assert!(
+            here.abs_diff(outside) < STACK && here.abs_diff(inside) < STACK,
+            "{here:#x}, {outside:#x}, {inside:#x}"
+        );
+        assert!(!inside_image());
     }
 }

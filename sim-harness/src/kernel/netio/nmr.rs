@@ -4,10 +4,10 @@
 //! sides have detached; then both clean up, and only then are waits for the end of a registration over. Detach and cleanup
 //! callbacks run at PASSIVE_LEVEL or DISPATCH_LEVEL as the machine's seed has it, since both are allowed (NMR-07).
 
-use crate::exports;
 use crate::kernel::Machine;
 use crate::kernel::export::Export;
 use crate::kernel::irql::{self, Irql};
+use crate::{call_driver, exports};
 use ndk_types::{
     GUID, HANDLE, NPI_CLIENT_CHARACTERISTICS, NPI_PROVIDER_CHARACTERISTICS, NPI_REGISTRATION_INSTANCE, NTSTATUS,
     STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS,
@@ -227,10 +227,11 @@ fn offer(machine: &Arc<Machine>, number: usize) {
     let Callbacks::Client(callbacks) = client.callbacks else { return };
     let handle = ptr::without_provenance_mut(number);
     let status = callbacks.ClientAttachProvider.map_or(STATUS_INVALID_PARAMETER, |attach| {
-        machine.callback("ClientAttachProvider", Irql::Passive, || {
-            // SAFETY: the client's own callback with its own context; the provider's instance is valid (NMR-02).
-            unsafe { attach(handle, client.context, provider.instance.cast_mut()) }
-        })
+        let instance = provider.instance.cast_mut();
+        // SAFETY: the client's own callback with its own context; the provider's instance is valid (NMR-02).
+        unsafe {
+            call_driver!(machine, "ClientAttachProvider", Irql::Passive, attach, handle, client.context, instance)
+        }
     });
     let Some((binding, client, provider)) = nmr.pair(number) else { return };
     let attached = binding.phase == Phase::Attached;
@@ -260,19 +261,17 @@ fn detach(machine: &Arc<Machine>, number: usize) {
     let Some((binding, client, provider)) = nmr.pair(number) else { return };
     if let Callbacks::Client(callbacks) = client.callbacks {
         let status = callbacks.ClientDetachProvider.map_or(STATUS_SUCCESS, |detach| {
-            machine.callback("ClientDetachProvider", any_irql(machine), || {
-                // SAFETY: the client's own callback with the context it attached with.
-                unsafe { detach(binding.client.context) }
-            })
+            // SAFETY: the client's own callback with the context it attached with.
+            unsafe { call_driver!(machine, "ClientDetachProvider", any_irql(machine), detach, binding.client.context) }
         });
         detach_returned(machine, number, true, status);
     }
     if let Callbacks::Provider(callbacks) = provider.callbacks {
         let status = callbacks.ProviderDetachClient.map_or(STATUS_SUCCESS, |detach| {
-            machine.callback("ProviderDetachClient", any_irql(machine), || {
-                // SAFETY: the provider's own callback with the context it attached with.
-                unsafe { detach(binding.provider.context) }
-            })
+            // SAFETY: the provider's own callback with the context it attached with.
+            unsafe {
+                call_driver!(machine, "ProviderDetachClient", any_irql(machine), detach, binding.provider.context)
+            }
         });
         detach_returned(machine, number, false, status);
     }
@@ -329,16 +328,16 @@ fn clean_up(machine: &Arc<Machine>, number: usize) {
     if let Callbacks::Client(callbacks) = client.callbacks
         && let Some(clean) = callbacks.ClientCleanupBindingContext
     {
+        let (what, context) = ("ClientCleanupBindingContext", binding.client.context);
         // SAFETY: the client's own callback with the context it attached with, once.
-        machine.callback("ClientCleanupBindingContext", any_irql(machine), || unsafe { clean(binding.client.context) });
+        unsafe { call_driver!(machine, what, any_irql(machine), clean, context) };
     }
     if let Callbacks::Provider(callbacks) = provider.callbacks
         && let Some(clean) = callbacks.ProviderCleanupBindingContext
     {
+        let (what, context) = ("ProviderCleanupBindingContext", binding.provider.context);
         // SAFETY: the provider's own callback with the context it attached with, once.
-        machine.callback("ProviderCleanupBindingContext", any_irql(machine), || unsafe {
-            clean(binding.provider.context);
-        });
+        unsafe { call_driver!(machine, what, any_irql(machine), clean, context) };
     }
     nmr.state().bindings.remove(&number);
 }
@@ -451,13 +450,12 @@ ndk_types::abi! {
         let mut context = ptr::null_mut();
         let mut dispatch = ptr::null();
         let status = callbacks.ProviderAttachClient.map_or(STATUS_INVALID_PARAMETER, |attach| {
-            machine.callback("ProviderAttachClient", Irql::Passive, || {
-                let instance = client.instance.cast_mut();
-                // SAFETY: the provider's own callback with its own context; the rest is the client's and this frame's.
-                unsafe {
-                    attach(binding, provider.context, instance, client_context, client_dispatch, &raw mut context, &raw mut dispatch)
-                }
-            })
+            let (what, instance) = ("ProviderAttachClient", client.instance.cast_mut());
+            // SAFETY: the provider's own callback with its own context; the rest is the client's and this frame's.
+            unsafe {
+                call_driver!(machine, what, Irql::Passive, attach, binding, provider.context, instance, client_context,
+                    client_dispatch, &raw mut context, &raw mut dispatch)
+            }
         });
         if status == STATUS_PENDING {
             machine.violation("NMR-03", "ProviderAttachClient returned STATUS_PENDING");
