@@ -11,6 +11,7 @@ pub mod pool;
 pub mod registry;
 pub mod runtime;
 pub mod timers;
+pub mod work_items;
 
 use super::Machine;
 use super::export::Export;

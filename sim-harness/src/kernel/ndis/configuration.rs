@@ -25,6 +25,8 @@ const FIRST: usize = 0x4346_0001;
 struct Open {
     owner: usize,
     key: String,
+    /// Its owner is gone.
+    late: bool,
     /// What was read so far: blocks of pool.
     read: Vec<usize>,
 }
@@ -50,16 +52,12 @@ impl Configuration {
         self.state().keys.insert(handle, key.into());
     }
 
-    /// The handle is gone. A configuration opened with it that is still open is a violation.
-    pub fn detach(&self, machine: &Machine, handle: usize) {
+    /// The handle is gone. A configuration opened with it should be closed by now: its next use, its close too, is a violation.
+    pub fn detach(&self, handle: usize) {
         let mut state = self.state();
         state.keys.remove(&handle);
-        let late: Vec<_> =
-            state.open.values().filter(|open| open.owner == handle).map(|open| open.key.clone()).collect();
-        drop(state);
-        for key in late {
-            machine
-                .violation("configuration", format!("handle {handle:#x} goes while its configuration {key} is open"));
+        for open in state.open.values_mut().filter(|open| open.owner == handle) {
+            open.late = true;
         }
     }
 
@@ -73,21 +71,26 @@ impl Configuration {
         let key = state.keys.get(&owner)?.clone();
         let handle = FIRST + state.made * 16;
         state.made += 1;
-        state.open.insert(handle, Open { owner, key, read: Vec::new() });
+        state.open.insert(handle, Open { owner, key, late: false, read: Vec::new() });
         Some(handle)
     }
 
     /// The key of an open configuration.
     fn key(&self, machine: &Machine, handle: usize) -> Option<String> {
         let state = self.state();
-        let key = state.open.get(&handle).map(|open| open.key.clone());
+        let found = state.open.get(&handle).map(|open| (open.key.clone(), open.late));
         let closed = state.is_closed(handle);
         drop(state);
-        if key.is_none() {
-            let what = if closed { "is closed" } else { "is none" };
-            machine.violation("configuration", format!("configuration {handle:#x} {what}"));
+        let wrong = match found {
+            None if closed => Some("is closed"),
+            None => Some("is none"),
+            Some((_, true)) => Some("is used after the adapter, binding or driver it is of has gone"),
+            Some((_, false)) => None,
+        };
+        if let Some(wrong) = wrong {
+            machine.violation("configuration", format!("configuration {handle:#x} {wrong}"));
         }
-        key
+        found.map(|(key, _)| key)
     }
 
     /// A block of pool that lives until the configuration is closed.

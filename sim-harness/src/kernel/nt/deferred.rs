@@ -1,5 +1,6 @@
 //! Deferred procedure calls and work items.
 
+use super::work_items::WorkItems;
 use crate::exports;
 use crate::kernel::Machine;
 use crate::kernel::export::Export;
@@ -8,41 +9,33 @@ use crate::kernel::wdk::{
     BOOLEAN, KDPC_IMPORTANCE, PDEVICE_OBJECT, PIO_WORKITEM, PIO_WORKITEM_ROUTINE, PIO_WORKITEM_ROUTINE_EX,
     PKDEFERRED_ROUTINE, PRKDPC, PVOID, WORK_QUEUE_TYPE,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The type of a DPC object, in its first byte.
 const DPC_OBJECT: u32 = 19;
 
-#[derive(Debug, Default)]
-struct Queues {
-    dpcs: VecDeque<usize>,
-    items: BTreeMap<usize, Item>,
-    next_item: usize,
-}
-
-/// A work item.
-#[derive(Clone, Copy, Debug)]
-struct Item {
-    object: usize,
-    queued: bool,
-}
+/// The first handle of a work item.
+const FIRST_ITEM: usize = 0x10_0000;
 
 /// Queued DPCs and the work items there are.
 #[derive(Debug, Default)]
-pub struct Deferred(Mutex<Queues>);
+pub struct Deferred {
+    dpcs: Mutex<VecDeque<usize>>,
+    items: WorkItems,
+}
 
 impl Deferred {
-    fn queues(&self) -> MutexGuard<'_, Queues> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn dpcs(&self) -> MutexGuard<'_, VecDeque<usize>> {
+        self.dpcs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs the DPCs that are queued now, in order; says whether there was one.
     pub(super) fn run(&self, machine: &Arc<Machine>) -> bool {
         let mut any = false;
         for _ in 0..10_000 {
-            let Some(dpc) = self.queues().dpcs.pop_front() else { return any };
+            let Some(dpc) = self.dpcs().pop_front() else { return any };
             any = true;
             run_dpc(machine, ptr::with_exposed_provenance_mut(dpc));
         }
@@ -51,9 +44,9 @@ impl Deferred {
     }
 
     pub(super) fn leaks(&self) -> Vec<String> {
-        let queues = self.queues();
-        let items = queues.items.keys().map(|item| format!("work item {item:#x}"));
-        items.chain(queues.dpcs.iter().map(|dpc| format!("a queued DPC {dpc:#x}"))).collect()
+        let mut leaks = self.items.leaks();
+        leaks.extend(self.dpcs().iter().map(|dpc| format!("a queued DPC {dpc:#x}")));
+        leaks
     }
 }
 
@@ -79,44 +72,30 @@ enum Routine {
 
 fn queue(item: PIO_WORKITEM, routine: Routine, context: PVOID) {
     let machine = Machine::current();
-    let handle = item.addr();
-    let object = {
-        let mut queues = machine.nt.deferred.queues();
-        let Some(entry) = queues.items.get_mut(&handle) else {
-            drop(queues);
-            machine.violation("work item", format!("work item {handle:#x} is none"));
-            return;
-        };
-        if entry.queued {
-            drop(queues);
-            machine.violation("work item", format!("work item {handle:#x} is queued while it is queued"));
-            return;
-        }
-        entry.queued = true;
-        entry.object
-    };
-    let context = context.expose_provenance();
+    let (handle, context) = (item.addr(), context.expose_provenance());
     let owner = machine.clone();
-    machine.thread("a work item", move || {
-        // From here on it may be queued again, or freed by its own routine.
-        if let Some(entry) = owner.nt.deferred.queues().items.get_mut(&handle) {
-            entry.queued = false;
-        }
-        let (object, context) = (ptr::with_exposed_provenance_mut(object), ptr::with_exposed_provenance_mut(context));
-        match routine {
-            Routine::Plain(Some(routine)) => {
-                // SAFETY: the routine's contract: the device it was allocated for and its context.
-                unsafe { crate::call_image!(routine, object, context) }
-            }
-            Routine::Extended(Some(routine)) => {
-                let object: PDEVICE_OBJECT = object;
-                let item: PIO_WORKITEM = ptr::without_provenance_mut(handle);
-                // SAFETY: as above, and the item itself.
-                unsafe { crate::call_image!(routine, object.cast(), context, item) }
-            }
-            _ => owner.violation("work item", "a work item without a routine"),
-        }
-    });
+    WorkItems::queue(
+        &machine,
+        |machine| &machine.nt.deferred.items,
+        handle,
+        move |object| {
+            let (object, context) =
+                (ptr::with_exposed_provenance_mut(object), ptr::with_exposed_provenance_mut(context));
+            owner.callback("a work item's routine", Irql::Passive, || match routine {
+                Routine::Plain(Some(routine)) => {
+                    // SAFETY: the routine's contract: the device it was allocated for and its context.
+                    unsafe { crate::call_image!(routine, object, context) }
+                }
+                Routine::Extended(Some(routine)) => {
+                    let object: PDEVICE_OBJECT = object;
+                    let item: PIO_WORKITEM = ptr::without_provenance_mut(handle);
+                    // SAFETY: as above, and the item itself.
+                    unsafe { crate::call_image!(routine, object.cast(), context, item) }
+                }
+                _ => owner.violation("work item", "a work item without a routine"),
+            });
+        },
+    );
 }
 
 ndk_types::abi! {
@@ -143,24 +122,24 @@ ndk_types::abi! {
             machine.violation("dpc", format!("DPC {:#x} was not initialized", dpc.addr()));
             return 0;
         }
-        let mut queues = machine.nt.deferred.queues();
+        let mut dpcs = machine.nt.deferred.dpcs();
         let address = dpc.expose_provenance();
-        if queues.dpcs.contains(&address) {
+        if dpcs.contains(&address) {
             return 0;
         }
         object.SystemArgument1 = first;
         object.SystemArgument2 = second;
         object.DpcData = dpc.cast();
-        queues.dpcs.push_back(address);
+        dpcs.push_back(address);
         1
     }
 
     unsafe extern "C" fn ke_remove_queue_dpc(dpc: PRKDPC) -> BOOLEAN {
         let machine = Machine::current();
-        let mut queues = machine.nt.deferred.queues();
-        let before = queues.dpcs.len();
-        queues.dpcs.retain(|&queued| queued != dpc.addr());
-        BOOLEAN::from(queues.dpcs.len() != before)
+        let mut dpcs = machine.nt.deferred.dpcs();
+        let before = dpcs.len();
+        dpcs.retain(|&queued| queued != dpc.addr());
+        BOOLEAN::from(dpcs.len() != before)
     }
 
     unsafe extern "C" fn ke_flush_queued_dpcs() {
@@ -175,12 +154,10 @@ ndk_types::abi! {
         if device.is_null() {
             machine.violation("work item", "IoAllocateWorkItem without a device object");
         }
-        let mut queues = machine.nt.deferred.queues();
-        queues.next_item += 16;
-        // No address of anything: whoever looks inside faults.
-        let handle = 0x10_0000 + queues.next_item;
-        queues.items.insert(handle, Item { object: device.expose_provenance(), queued: false });
-        ptr::without_provenance_mut(handle)
+        if machine.take_failure("IoAllocateWorkItem") {
+            return ptr::null_mut();
+        }
+        ptr::without_provenance_mut(machine.nt.deferred.items.allocate(FIRST_ITEM, device.expose_provenance()))
     }
 
     unsafe extern "C" fn io_queue_work_item(
@@ -203,12 +180,7 @@ ndk_types::abi! {
 
     unsafe extern "C" fn io_free_work_item(item: PIO_WORKITEM) {
         let machine = Machine::current();
-        let gone = machine.nt.deferred.queues().items.remove(&item.addr());
-        match gone {
-            None => machine.violation("work item", format!("work item {:#x} is freed and is none", item.addr())),
-            Some(Item { queued: true, .. }) => machine.violation("work item", "a queued work item is freed"),
-            Some(_) => (),
-        }
+        machine.nt.deferred.items.free(&machine, item.addr());
     }
 }
 
