@@ -3,6 +3,7 @@
 //! Handles close in any order; a close that pends is noted as such and its completion counted ([`Ledger`]), so that a run
 //! can end with "everything that was opened is closed".
 
+mod border;
 mod connection;
 mod cq;
 mod lifetime;
@@ -11,14 +12,18 @@ mod memory;
 mod posting;
 mod srq;
 
+pub use border::calling_at;
+pub(crate) use border::{call_slot, level_of};
 pub use connection::{Event, Got, OnDisconnect, address_bytes};
 pub use cq::{QpShape, Watch};
+pub(crate) use lifetime::query_extension;
 pub use lifetime::{Closing, Head, Inside, head};
 pub use listening::{OnConnect, SharedEndpoint};
 pub use memory::{BuiltLam, Mw, va_sge};
 pub use srq::Srq;
 
 use crate::memory::Buffer;
+use border::called_back;
 use ndk_provider::platform::Platform;
 use ndk_provider::port::Port;
 use ndk_provider::shared::Shared;
@@ -92,40 +97,50 @@ impl Pending {
 
 ndk_types::abi! {
     unsafe extern "C" fn create_complete(_context: *mut c_void, _status: NTSTATUS, _object: *mut NDK_OBJECT_HEADER) {
-        unreachable!("creates complete inline");
+        called_back("NdkCreateCompletion", || unreachable!("creates complete inline"));
     }
 
     unsafe extern "C" fn request_complete(context: *mut c_void, status: NTSTATUS) {
-        // SAFETY: every request of this module passes a leaked `Pending`.
-        let pending = unsafe { &*context.cast::<Pending>() };
-        let before = pending.0.swap(status, Ordering::SeqCst);
-        // COM-06, COM-07: once, and not for what was settled inline.
-        assert_eq!(before, STATUS_PENDING, "a request completes twice, or inline and again");
-        assert_ne!(status, STATUS_PENDING, "COM-21");
+        called_back("NdkRequestCompletion", || {
+            // SAFETY: every request of this module passes a leaked `Pending`.
+            let pending = unsafe { &*context.cast::<Pending>() };
+            let before = pending.0.swap(status, Ordering::SeqCst);
+            // COM-06, COM-07: once, and not for what was settled inline.
+            assert_eq!(before, STATUS_PENDING, "a request completes twice, or inline and again");
+            assert_ne!(status, STATUS_PENDING, "COM-21");
+        });
     }
 
     unsafe extern "C" fn close_complete(context: *mut c_void) {
-        // SAFETY: every close of this module passes a leaked `Ledger`.
-        let ledger = unsafe { &*context.cast::<Ledger>() };
-        ledger.closed.fetch_add(1, Ordering::SeqCst);
+        called_back("NdkCloseCompletion", || {
+            // SAFETY: every close of this module passes a leaked `Ledger`.
+            let ledger = unsafe { &*context.cast::<Ledger>() };
+            ledger.closed.fetch_add(1, Ordering::SeqCst);
+        });
     }
 
     unsafe extern "C" fn count(context: *mut c_void) {
-        // SAFETY: whoever asks for this event passes a leaked counter.
-        let counter = unsafe { &*context.cast::<AtomicU32>() };
-        counter.fetch_add(1, Ordering::SeqCst);
+        called_back("NdkDisconnectEventCallback", || {
+            // SAFETY: whoever asks for this event passes a leaked counter.
+            let counter = unsafe { &*context.cast::<AtomicU32>() };
+            counter.fetch_add(1, Ordering::SeqCst);
+        });
     }
 
     unsafe extern "C" fn cq_notified(context: *mut c_void, _status: NTSTATUS) {
-        // SAFETY: CQs of this module are made with a leaked counter.
-        let counter = unsafe { &*context.cast::<AtomicU32>() };
-        counter.fetch_add(1, Ordering::SeqCst);
+        called_back("NdkCqNotificationCallback", || {
+            // SAFETY: CQs of this module are made with a leaked counter.
+            let counter = unsafe { &*context.cast::<AtomicU32>() };
+            counter.fetch_add(1, Ordering::SeqCst);
+        });
     }
 
     unsafe extern "C" fn connect_event(context: *mut c_void, connector: *mut NDK_CONNECTOR) {
-        // SAFETY: listeners of this module are made with a leaked queue.
-        let arrived = unsafe { &*context.cast::<std::sync::Mutex<Vec<usize>>>() };
-        arrived.lock().expect("nobody panics here").push(connector.expose_provenance());
+        called_back("NdkConnectEventCallback", || {
+            // SAFETY: listeners of this module are made with a leaked queue.
+            let arrived = unsafe { &*context.cast::<std::sync::Mutex<Vec<usize>>>() };
+            arrived.lock().expect("nobody panics here").push(connector.expose_provenance());
+        });
     }
 }
 
@@ -137,14 +152,11 @@ fn context_of<T>(value: &'static T) -> *mut c_void {
     ptr::from_ref(value).cast_mut().cast()
 }
 
-/// Calls the slot of an object's dispatch table.
+/// Calls the slot of an object's dispatch table; the object is its first argument.
 macro_rules! call {
     ($object:expr, $slot:ident $(, $arg:expr)* $(,)?) => {{
         let object = $object;
-        // SAFETY: an open object: its dispatch table is set (NDKPI) and every slot is a function (REG-15).
-        let slot = unsafe { (*(*object).Dispatch).$slot }.expect("every slot is filled");
-        // SAFETY: the arguments are as the function's page wants them; the object is open.
-        unsafe { slot(object $(, $arg)*) }
+        $crate::consumer::call_slot!(object, $slot => (object $(, $arg)*))
     }};
 }
 
@@ -192,10 +204,9 @@ macro_rules! handle {
             /// Closes it; the ledger learns when it is closed.
             pub fn close(self) {
                 let header = self.object.cast::<NDK_OBJECT_HEADER>();
-                // SAFETY: an open object: its dispatch table is set and every slot is a function.
-                let slot = unsafe { (*(*self.object).Dispatch).$close }.expect("every slot is filled");
-                // SAFETY: an open object, closed here once; the completion's context is leaked.
-                let status = unsafe { slot(header, Some(close_complete), context_of(self.ledger)) };
+                let complete: NDK_FN_CLOSE_COMPLETION = Some(close_complete);
+                let context = context_of(self.ledger);
+                let status = $crate::consumer::call_slot!(self.object, $close => (header, complete, context));
                 if status == STATUS_SUCCESS {
                     self.ledger.closed.fetch_add(1, Ordering::SeqCst);
                 } else {

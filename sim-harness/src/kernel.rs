@@ -34,4 +34,5 @@ pub mod stack;
 pub mod verifier;
 pub mod wdk;
 
+pub use directory::owner_of;
 pub use machine::Machine;

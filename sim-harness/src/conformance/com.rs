@@ -3,8 +3,7 @@
 use super::pair::{Host, Pair, VERSION, close_adapter, pass, results};
 use super::{Case, case};
 use crate::bed::Bed;
-use crate::consumer::{Head, head};
-use crate::query_extension;
+use crate::consumer::{Head, head, query_extension};
 use ndk_types::*;
 use std::ffi::c_void;
 

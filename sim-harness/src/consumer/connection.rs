@@ -1,5 +1,6 @@
 //! NDK_CONNECTOR: what the demo does not need.
 
+use super::border::called_back;
 use super::{Connector, Failed, Pending, Qp, SharedEndpoint, call, check, request_complete, sockaddr};
 use ndk_types::*;
 use std::ffi::c_void;
@@ -21,15 +22,19 @@ pub enum Event {
 
 ndk_types::abi! {
     unsafe extern "C" fn disconnected(context: *mut c_void) {
-        // SAFETY: whoever asks for this event passes a leaked closure.
-        let act = unsafe { &*context.cast::<OnDisconnect>() };
-        act(None);
+        called_back("NdkDisconnectEventCallback", || {
+            // SAFETY: whoever asks for this event passes a leaked closure.
+            let act = unsafe { &*context.cast::<OnDisconnect>() };
+            act(None);
+        });
     }
 
     unsafe extern "C" fn disconnected_ex(context: *mut c_void, reason: u32) {
-        // SAFETY: whoever asks for this event passes a leaked closure.
-        let act = unsafe { &*context.cast::<OnDisconnect>() };
-        act(Some(reason));
+        called_back("NdkDisconnectEventCallbackEx", || {
+            // SAFETY: whoever asks for this event passes a leaked closure.
+            let act = unsafe { &*context.cast::<OnDisconnect>() };
+            act(Some(reason));
+        });
     }
 }
 

@@ -1,5 +1,6 @@
 //! NDK_CQ: what the demo does not need.
 
+use super::border::called_back;
 use super::{Adapter, Cq, Failed, Pending, Qp, call, check, context_of, create_complete, request_complete};
 use ndk_types::*;
 use std::ffi::c_void;
@@ -37,17 +38,19 @@ impl Watch {
 
 ndk_types::abi! {
     unsafe extern "C" fn watched(context: *mut c_void, status: NTSTATUS) {
-        // SAFETY: CQs of this module are made with a leaked watch.
-        let watch = unsafe { &*context.cast::<Watch>() };
-        if watch.running.fetch_add(1, Ordering::SeqCst) != 0 {
-            watch.nested.fetch_add(1, Ordering::SeqCst);
-        }
-        watch.calls.fetch_add(1, Ordering::SeqCst);
-        watch.status.store(status, Ordering::SeqCst);
-        if let Some(arm_type) = watch.arm.swap(0, Ordering::SeqCst).checked_sub(1) {
-            call!(watch.cq.load(Ordering::SeqCst), NdkArmCq, arm_type);
-        }
-        watch.running.fetch_sub(1, Ordering::SeqCst);
+        called_back("NdkCqNotificationCallback", || {
+            // SAFETY: CQs of this module are made with a leaked watch.
+            let watch = unsafe { &*context.cast::<Watch>() };
+            if watch.running.fetch_add(1, Ordering::SeqCst) != 0 {
+                watch.nested.fetch_add(1, Ordering::SeqCst);
+            }
+            watch.calls.fetch_add(1, Ordering::SeqCst);
+            watch.status.store(status, Ordering::SeqCst);
+            if let Some(arm_type) = watch.arm.swap(0, Ordering::SeqCst).checked_sub(1) {
+                call!(watch.cq.load(Ordering::SeqCst), NdkArmCq, arm_type);
+            }
+            watch.running.fetch_sub(1, Ordering::SeqCst);
+        });
     }
 }
 

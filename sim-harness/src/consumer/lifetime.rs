@@ -1,5 +1,6 @@
 //! Closing, and calling from inside callbacks, in ways the demo has no need of; what every object has in common.
 
+use super::border::called_back;
 use super::{Adapter, Cq, Failed, Qp, check, context_of, create_complete};
 use crate::consumer::call;
 use ndk_types::*;
@@ -30,32 +31,34 @@ impl Closing {
 macro_rules! close {
     ($object:expr, $slot:ident, $closing:expr) => {{
         let (object, closing): (_, &'static Closing) = ($object, $closing);
-        // SAFETY: an open object: its dispatch table is set and every slot is a function.
-        let slot = unsafe { (*(*object).Dispatch).$slot }.expect("every slot is filled");
-        // SAFETY: an open object, closed here once; the completion's context is leaked.
-        let status = unsafe { slot(object.cast::<NDK_OBJECT_HEADER>(), Some(closed), context_of(closing)) };
+        let (header, complete): (_, NDK_FN_CLOSE_COMPLETION) = (object.cast::<NDK_OBJECT_HEADER>(), Some(closed));
+        let status = $crate::consumer::call_slot!(object, $slot => (header, complete, context_of(closing)));
         closing.status.store(status, Ordering::SeqCst);
     }};
 }
 
 ndk_types::abi! {
     unsafe extern "C" fn closed(context: *mut c_void) {
-        // SAFETY: closes of this module pass a leaked `Closing`.
-        let closing = unsafe { &*context.cast::<Closing>() };
-        closing.completed.fetch_add(1, Ordering::SeqCst);
+        called_back("NdkCloseCompletion", || {
+            // SAFETY: closes of this module pass a leaked `Closing`.
+            let closing = unsafe { &*context.cast::<Closing>() };
+            closing.completed.fetch_add(1, Ordering::SeqCst);
+        });
     }
 
     unsafe extern "C" fn closes_inside(context: *mut c_void, _status: NTSTATUS) {
-        // SAFETY: CQs of `create_closing_cq` are made with a leaked record.
-        let inside = unsafe { &*context.cast::<Inside>() };
-        inside.calls.fetch_add(1, Ordering::SeqCst);
-        let (cq, qp) = (inside.cq.load(Ordering::SeqCst), inside.qp.load(Ordering::SeqCst));
-        close!(cq, NdkCloseCq, &inside.closing_cq);
-        if !qp.is_null() {
-            close!(qp, NdkCloseQp, &inside.closing_qp);
-        }
-        let over = inside.closing_cq.status() == STATUS_SUCCESS || inside.closing_cq.completions() > 0;
-        inside.over_while_running.store(over, Ordering::SeqCst);
+        called_back("NdkCqNotificationCallback", || {
+            // SAFETY: CQs of `create_closing_cq` are made with a leaked record.
+            let inside = unsafe { &*context.cast::<Inside>() };
+            inside.calls.fetch_add(1, Ordering::SeqCst);
+            let (cq, qp) = (inside.cq.load(Ordering::SeqCst), inside.qp.load(Ordering::SeqCst));
+            close!(cq, NdkCloseCq, &inside.closing_cq);
+            if !qp.is_null() {
+                close!(qp, NdkCloseQp, &inside.closing_qp);
+            }
+            let over = inside.closing_cq.status() == STATUS_SUCCESS || inside.closing_cq.completions() > 0;
+            inside.over_while_running.store(over, Ordering::SeqCst);
+        });
     }
 }
 
@@ -124,16 +127,15 @@ pub unsafe fn head(object: *mut NDK_OBJECT_HEADER) -> Head {
 }
 
 /// NdkQueryExtension of an object for a GUID that nobody implements.
-#[macro_export]
 macro_rules! query_extension {
     ($object:expr) => {{
         let object = $object;
         let version = ndk_types::NDK_VERSION { Major: 1, Minor: 0 };
         let extension = std::mem::MaybeUninit::<ndk_types::GUID>::zeroed();
         let mut interface = std::mem::MaybeUninit::<ndk_types::NDK_EXTENSION_INTERFACE>::zeroed();
-        // SAFETY: an open object: its dispatch table is set and every slot is a function.
-        let slot = unsafe { (*(*object).Dispatch).NdkQueryExtension }.expect("every slot is filled");
-        // SAFETY: valid arguments for the length of the call.
-        unsafe { slot(object.cast(), extension.as_ptr(), version, interface.as_mut_ptr()) }
+        let (extension, interface) = (extension.as_ptr(), interface.as_mut_ptr());
+        $crate::consumer::call_slot!(object, NdkQueryExtension => (object.cast(), extension, version, interface))
     }};
 }
+
+pub(crate) use query_extension;

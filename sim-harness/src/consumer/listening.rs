@@ -1,5 +1,6 @@
 //! NDK_LISTENER and NDK_SHARED_ENDPOINT: what the demo does not need.
 
+use super::border::called_back;
 use super::connection::Got;
 use super::{
     Adapter, Connector, Failed, Ledger, Listener, ListenerHandle, Pending, call, check, close_complete, context_of,
@@ -26,9 +27,11 @@ struct Arrivals {
 
 ndk_types::abi! {
     unsafe extern "C" fn arrived(context: *mut c_void, connector: *mut NDK_CONNECTOR) {
-        // SAFETY: listeners of this module are made with leaked `Arrivals`.
-        let arrivals = unsafe { &*context.cast::<Arrivals>() };
-        (arrivals.act)(Connector::new(connector, arrivals.ledger));
+        called_back("NdkConnectEventCallback", || {
+            // SAFETY: listeners of this module are made with leaked `Arrivals`.
+            let arrivals = unsafe { &*context.cast::<Arrivals>() };
+            (arrivals.act)(Connector::new(connector, arrivals.ledger));
+        });
     }
 }
 

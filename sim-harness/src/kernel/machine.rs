@@ -56,7 +56,7 @@ impl Machine {
         exports.add(super::netio::exports());
         exports.add(super::ndis::exports());
         exports.add(kmdf::exports());
-        Arc::new(Self {
+        Arc::new_cyclic(|this| Self {
             name: name.to_owned(),
             clock,
             verifier: Verifier::default(),
@@ -67,7 +67,7 @@ impl Machine {
             kmdf: Kmdf::default(),
             failing: Mutex::default(),
             exports: RwLock::new(exports),
-            images: Directory::default(),
+            images: Directory::of(this.clone()),
             log: Mutex::default(),
         })
     }
@@ -78,6 +78,11 @@ impl Machine {
     /// When it is none: an import was called outside [`Machine::enter`].
     pub fn current() -> Arc<Self> {
         CURRENT.with_borrow(|current| current.clone().expect("this thread is a processor of a machine"))
+    }
+
+    /// The machine this thread is a processor of, if it is one's.
+    pub fn entered() -> Option<Arc<Self>> {
+        CURRENT.with_borrow(Clone::clone)
     }
 
     /// Runs `f` with this thread as a processor of this machine.

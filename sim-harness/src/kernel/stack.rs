@@ -6,6 +6,8 @@
 //! * Out of the image: every import is bound to a [`Gate`], a few bytes of code that switch back and call [`Gate`]'s target.
 //!   Before that the gate tells its hook what is called. The simulator's own code may call gates too: dispatch tables are made
 //!   of them, and a consumer of one may be either.
+//! * Out of the image, by a pointer it was given: what image code calls directly, as a consumer's callback, starts on the image
+//!   stack, and goes over to the thread's own by [`outside`].
 //!
 //! Arguments are passed as they are: four in registers, up to [`STACK_ARGUMENTS`] on the stack. Floating point arguments are not.
 
@@ -40,6 +42,7 @@ impl Border {
         self.stack.get_or_init(Mapping::new).top()
     }
 
+    /// Whether a stack pointer is one of this thread's image stack.
     fn is_on_image_stack(&self, pointer: usize) -> bool {
         self.stack.get().is_some_and(|stack| (stack.0.addr()..stack.0.addr() + PAGE + STACK).contains(&pointer))
     }
@@ -188,22 +191,26 @@ pub unsafe extern "win64" fn call() {
     )
 }
 
-/// The simulator's stack pointer is kept, the image's looked up (made at the first call), and what was there before is noted at
+/// The caller's stack pointer is kept, the image's looked up (made at the first call), and what was there before is noted at
 /// `out`: target, then the image pointer to come back to. The old native pointer goes below them.
-unsafe extern "win64" fn enter(native: usize, out: *mut usize) -> usize {
+unsafe extern "win64" fn enter(caller: usize, out: *mut usize) -> usize {
     BORDER.with(|border| {
-        let before = border.image.replace(0);
-        let old_native = border.native.replace(native);
+        let target = border.target.replace(0);
+        assert!(target != 0, "an argument of call_image calls an image itself: its value is to be made before");
+        let (before, old_native) = (border.image.replace(0), border.native.get());
         let words: [(*mut usize, usize); 3] =
-            [(out, border.target.get()), (out.wrapping_add(1), before), (out.wrapping_sub(2), old_native)];
+            [(out, target), (out.wrapping_add(1), before), (out.wrapping_sub(2), old_native)];
         for (place, word) in words {
             // SAFETY: these words of `call`'s frame are its own.
             unsafe { place.write(word) };
         }
-        if before != 0 {
-            return before & !15;
+        if border.is_on_image_stack(caller) {
+            // A function that image code called by a pointer, and that is not `outside`: both go on where it is.
+            return caller & !15;
         }
-        border.top()
+        border.native.set(caller);
+        // An import or something `outside` calls the image again: below what the image has on its stack.
+        if before == 0 { border.top() } else { before & !15 }
     })
 }
 
@@ -337,7 +344,7 @@ extern "win64" fn out(image: usize) -> usize {
         border.image.set(image);
         border.lowest.set(border.lowest.get().min(image));
         let native = border.native.get();
-        assert!(native != 0, "an import was called by code that was not entered by call_image");
+        assert!(native != 0, "image code that was not entered by call_image leaves");
         native
     })
 }
@@ -351,135 +358,71 @@ extern "win64" fn back(caller: usize) {
     });
 }
 
+/// Runs `f` on the simulator's stack. For the bodies of functions that image code calls by a pointer it was given; whoever
+/// was not called by image code runs `f` where it is.
+pub fn outside<R>(f: impl FnOnce() -> R) -> R {
+    let here = 0_u8;
+    if !BORDER.with(|border| border.is_on_image_stack((&raw const here).addr())) {
+        return f();
+    }
+    let mut job = Job { body: Some(f), result: None };
+    // SAFETY: `run` is given the job it is made for, which stays until it returns.
+    unsafe { switch(run_of(&job), (&raw mut job).cast()) };
+    job.result.expect("it has run")
+}
+
+/// What [`switch`] carries over.
+struct Job<F, R> {
+    body: Option<F>,
+    result: Option<R>,
+}
+
+type Run = unsafe extern "win64" fn(*mut libc::c_void);
+
+fn run_of<F: FnOnce() -> R, R>(_job: &Job<F, R>) -> Run {
+    run::<F, R>
+}
+
+/// # Safety
+/// The job is one of these types, and nobody else looks at it.
+unsafe extern "win64" fn run<F: FnOnce() -> R, R>(job: *mut libc::c_void) {
+    // SAFETY: the caller's contract.
+    let job = unsafe { &mut *job.cast::<Job<F, R>>() };
+    job.result = job.body.take().map(|body| body());
+}
+
+/// Calls `run` with `job` on the simulator's stack; to be called on the image stack.
+#[unsafe(naked)]
+unsafe extern "win64" fn switch(run: Run, job: *mut libc::c_void) {
+    naked_asm!(
+        "push rbp",
+        "mov rbp, rsp",
+        "sub rsp, 48",                   // home space of what is called here, then two words of ours
+        "mov [rbp - 8], rcx",
+        "mov [rbp - 16], rdx",
+        "mov rcx, rsp",
+        "call {out}",                    // rax: the simulator's stack pointer
+        "mov rcx, [rbp - 16]",
+        "mov r11, [rbp - 8]",
+        "mov rsp, rax",
+        "and rsp, -16",
+        "sub rsp, 32",
+        "call r11",
+        "lea rsp, [rbp - 48]",
+        "mov rcx, rsp",
+        "call {back}",
+        "mov rsp, rbp",
+        "pop rbp",
+        "ret",
+        out = sym out,
+        back = sym back,
+    )
+}
+
 /// How many bytes of its stack the image has used on this thread, as far as its calls of imports show.
 pub fn deepest() -> usize {
     BORDER.with(|border| if border.lowest.get() == usize::MAX { 0 } else { border.top() - border.lowest.get() })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::kernel::Machine;
-    use crate::kernel::irql::{self, Irql};
-    use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-
-    static CALLS: AtomicUsize = AtomicUsize::new(0);
-
-    extern "win64" fn heard(import: &Import) {
-        CALLS.fetch_add(import.number, Ordering::SeqCst);
-    }
-
-    type Six = unsafe extern "win64" fn(u64, u64, u64, u64, u64, u64) -> u64;
-
-    /// What the simulator offers: it weighs its arguments, and calls the image again when the first is not 0.
-    #[expect(clippy::many_single_char_names, reason = "six arguments, to be told apart by place")]
-    unsafe extern "win64" fn offered(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> u64 {
-        assert!(inside_image());
-        if a > 1 {
-            let image: Six = image;
-            // SAFETY: `image` may be called with any numbers.
-            return unsafe { call_image!(image, a - 1, b, c, d, e, f) };
-        }
-        a + 10 * b + 100 * c + 1000 * d + 10_000 * e + 100_000 * f
-    }
-
-    thread_local! {
-        static GATE: Cell<usize> = const { Cell::new(0) };
-        static SEEN: Cell<usize> = const { Cell::new(0) };
-    }
-
-    /// Image code, as far as the border can tell.
-    #[expect(clippy::many_single_char_names, reason = "six arguments, to be told apart by place")]
-    unsafe extern "win64" fn image(a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> u64 {
-        let here = 0_u8;
-        SEEN.set((&raw const here).addr());
-        // SAFETY: the gate leads to a function of this type.
-        let import: Six = unsafe { std::mem::transmute(GATE.get()) };
-        // SAFETY: it takes any numbers.
-        unsafe { import(a, b, c, d, e, f) }
-    }
-
-    /// W-44
-    #[test]
-    fn image_code_runs_on_its_own_stack_and_imports_on_ours_with_all_arguments() {
-        let target: Six = offered;
-        let gate = Gate::new("Offered".into(), 1, target as usize, heard);
-        GATE.set(gate.address());
-        let function: Six = image;
-        for depth in 1..=5 {
-            // SAFETY: `image` takes any numbers.
-            let answer = unsafe { call_image!(function, depth, 2, 3, 4, 5, 6) };
-            assert_eq!(answer, 654_321);
-            assert!(!inside_image());
-        }
-        let here = 0_u8;
-        assert!((&raw const here).addr().abs_diff(SEEN.get()) > STACK, "the image ran on our stack");
-        assert_eq!(CALLS.load(Ordering::SeqCst), 1 + 2 + 3 + 4 + 5);
-        assert!((1..STACK).contains(&deepest()));
-        assert_eq!(gate.import().name, "Offered");
-    }
-
-    extern "win64" fn unheard(_: &Import) {}
-
-    unsafe extern "win64" fn where_am_i(place: *mut usize) -> u64 {
-        let here = 0_u8;
-        // SAFETY: the caller's variable.
-        unsafe { place.write((&raw const here).addr()) };
-        irql::current() as u64
-    }
-
-    type Where = unsafe extern "win64" fn(*mut usize) -> u64;
-
-    /// W-44: what the machine knows as an image runs on the image stack, at the level asked for, and what it does not on ours.
-    #[test]
-    fn a_driver_is_entered_as_what_it_is() {
-        let machine = Machine::new("border", Arc::new(AtomicU64::new(0)), 1);
-        let function: Where = where_am_i;
-        let seen = || {
-            let mut place = 0;
-            // SAFETY: our variable.
-            let level = unsafe { crate::call_driver!(machine, "Where", Irql::Dispatch, function, &raw mut place) };
-            let here = 0_u8;
-            (level, (&raw const here).addr().abs_diff(place) > STACK)
-        };
-        assert_eq!(seen(), (2, false));
-        let listing = machine.images().list(std::iter::once(function as usize..function as usize + 1));
-        assert_eq!(seen(), (2, true));
-        drop(listing);
-        assert_eq!(seen(), (2, false));
-        assert_eq!((irql::current(), machine.verifier.take()), (Irql::Passive, vec![]));
-    }
-
-    /// An import that calls a gate itself.
-    unsafe extern "win64" fn between(place: *mut usize) -> u64 {
-        // SAFETY: the gate leads to a function of this type.
-        let gate: Where = unsafe { std::mem::transmute(GATE.get()) };
-        // SAFETY: the caller's variable.
-        unsafe { gate(place) }
-    }
-
-    #[test]
-    fn a_gate_leaves_the_simulator_on_the_stack_it_is_on() {
-        let function: Where = where_am_i;
-        let inner = Gate::new("Where".into(), 0, function as usize, unheard);
-        let between: Where = between;
-        let outer = Gate::new("Between".into(), 0, between as usize, unheard);
-        GATE.set(inner.address());
-        let (mut outside, mut inside) = (0, 0);
-        // SAFETY: the gate leads to a function of this type.
-        let gate: Where = unsafe { std::mem::transmute(inner.address()) };
-        // SAFETY: our variable.
-        unsafe { gate(&raw mut outside) };
-        // SAFETY: as above.
-        let image: Where = unsafe { std::mem::transmute(outer.address()) };
-        // SAFETY: our variable.
-        unsafe { call_image!(image, &raw mut inside) };
-        let here = (&raw const outside).addr();
-        assert!(
-            here.abs_diff(outside) < STACK && here.abs_diff(inside) < STACK,
-            "{here:#x}, {outside:#x}, {inside:#x}"
-        );
-        assert!(!inside_image());
-    }
-}
+mod tests;
