@@ -3,6 +3,7 @@
 //! Each function is what its page in the driver documentation says; what the page forbids is a violation.
 
 pub mod deferred;
+pub mod event_log;
 pub mod events;
 pub mod locks;
 pub mod mdl;
@@ -77,7 +78,8 @@ impl Nt {
         let block = |(at, block): (usize, pool::Block)| {
             format!("{} bytes of pool with the tag '{}' at {at:#x}", block.bytes, tag_text(block.tag))
         };
-        let mut leaks: Vec<_> = self.pool.live().into_iter().map(block).collect();
+        let live = self.pool.live().into_iter().filter(|(_, block)| block.tag != pool::NDIS_TAG);
+        let mut leaks: Vec<_> = live.map(block).collect();
         leaks.extend(self.timers.leaks());
         leaks.extend(self.deferred.leaks());
         leaks.extend(self.mdls.leaks());
@@ -92,6 +94,7 @@ impl Nt {
 pub fn exports() -> Vec<Export> {
     let mut all = Vec::new();
     all.extend(runtime::exports());
+    all.extend(event_log::exports());
     all.extend(locks::exports());
     all.extend(events::exports());
     all.extend(deferred::exports());

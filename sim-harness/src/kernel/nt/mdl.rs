@@ -42,7 +42,7 @@ pub fn pages_spanned(address: usize, bytes: usize) -> usize {
 }
 
 /// The page frame numbers of an MDL.
-fn pfns(mdl: PMDL) -> Vec<u64> {
+pub fn pfns(mdl: PMDL) -> Vec<u64> {
     // SAFETY: the pages of the functions below: a valid MDL.
     let head = unsafe { mdl.read() };
     let count = pages_spanned(head.ByteOffset as usize, head.ByteCount as usize);

@@ -13,6 +13,9 @@ const QUARANTINE: usize = 256;
 /// The alignment of blocks below a page.
 const ALIGNMENT: usize = 16;
 
+/// The tag of what NDIS allocates for itself: it has its own list of what a driver left behind.
+pub const NDIS_TAG: u32 = u32::from_le_bytes(*b"NDnb");
+
 /// A block.
 #[derive(Clone, Copy, Debug)]
 pub struct Block {
@@ -122,6 +125,13 @@ impl Pool {
             memory.release(oldest.base);
         }
         result
+    }
+
+    /// Whether all of a range lies in one block that is allocated.
+    pub fn holds(&self, address: usize, bytes: usize) -> bool {
+        let blocks = self.blocks();
+        let below = blocks.live.range(..=address).next_back();
+        below.is_some_and(|(&at, block)| address.saturating_add(bytes) <= at + block.bytes)
     }
 
     /// What is allocated, by address.

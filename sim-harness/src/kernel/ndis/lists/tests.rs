@@ -1,0 +1,130 @@
+//! The rules of lists, each kept once and broken once on purpose, by a driver that calls NDIS as an image would.
+
+use super::clones::USE_ORIGINAL_MDLS;
+use super::{Holder, Nbl};
+use crate::kernel::Machine;
+use crate::kernel::irql::{self, Irql};
+use crate::kernel::machine::on_import;
+use crate::kernel::stack::Gate;
+use ndk_types::*;
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+const TAG: u32 = u32::from_le_bytes(*b"Test");
+
+/// Calls `$name` as an image does.
+macro_rules! ndis {
+    ($name:ident $(, $argument:expr)*) => {{
+        let name = stringify!($name);
+        let (place, address) = Machine::current().export_place("ndis.sys", name).expect(name);
+        on_import(Gate::new(name.to_owned(), place, address, on_import).import());
+        // SAFETY: the table's entry has this type: `exports!` checked it.
+        let function: prototype::$name = unsafe { std::mem::transmute(address) };
+        // SAFETY: the arguments are memory that is there; what they break is what the test is about.
+        unsafe { function($($argument),*) }
+    }};
+}
+
+/// The rules that `driver` breaks, with the calls it breaks them in.
+fn broken(driver: impl FnOnce(&Arc<Machine>)) -> Vec<(&'static str, &'static str)> {
+    let machine = Machine::new("lists", Arc::new(AtomicU64::new(0)), 1);
+    machine.enter(|| driver(&machine));
+    irql::set(Irql::Passive);
+    rules(&machine)
+}
+
+/// The violations since the last look.
+fn rules(machine: &Machine) -> Vec<(&'static str, &'static str)> {
+    machine.verifier.take().into_iter().map(|violation| (violation.rule, violation.call)).collect()
+}
+
+const NULL: NDIS_HANDLE = ptr::null_mut();
+
+fn list_parameters(net_buffer: bool) -> NET_BUFFER_LIST_POOL_PARAMETERS {
+    NET_BUFFER_LIST_POOL_PARAMETERS {
+        Header: NDIS_OBJECT_HEADER {
+            Type: NDIS_OBJECT_TYPE_DEFAULT,
+            Revision: NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1,
+            Size: NDIS_SIZEOF_NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1,
+        },
+        ProtocolId: NDIS_PROTOCOL_ID_DEFAULT,
+        fAllocateNetBuffer: u8::from(net_buffer),
+        ContextSize: 0,
+        PoolTag: TAG,
+        DataSize: 0,
+        Flags: 0,
+    }
+}
+
+fn list_pool(net_buffer: bool) -> NDIS_HANDLE {
+    let parameters = list_parameters(net_buffer);
+    ndis!(NdisAllocateNetBufferListPool, NULL, &raw const parameters)
+}
+
+fn buffer_parameters() -> NET_BUFFER_POOL_PARAMETERS {
+    let header = NDIS_OBJECT_HEADER {
+        Type: NDIS_OBJECT_TYPE_DEFAULT,
+        Revision: NET_BUFFER_POOL_PARAMETERS_REVISION_1,
+        Size: NDIS_SIZEOF_NET_BUFFER_POOL_PARAMETERS_REVISION_1,
+    };
+    NET_BUFFER_POOL_PARAMETERS { Header: header, PoolTag: TAG, DataSize: 0, Flags: 0 }
+}
+
+fn buffer_pool() -> NDIS_HANDLE {
+    let parameters = buffer_parameters();
+    ndis!(NdisAllocateNetBufferPool, NULL, &raw const parameters)
+}
+
+fn block(machine: &Machine, bytes: usize) -> *mut u8 {
+    machine.nt.pool.allocate(&machine.nt.memory, bytes, TAG, true).unwrap()
+}
+
+fn release(machine: &Machine, block: *mut u8) {
+    machine.nt.pool.free(&machine.nt.memory, block, TAG).unwrap();
+}
+
+fn copied(list: Nbl) -> NET_BUFFER_LIST {
+    // SAFETY: a list that is alive.
+    unsafe { list.0.read() }
+}
+
+fn first_buffer(list: Nbl) -> *mut NET_BUFFER {
+    copied(list).FirstNetBuffer
+}
+
+fn clone_of(list: Nbl) -> Nbl {
+    Nbl(ndis!(NdisAllocateCloneNetBufferList, list.0, NULL, NULL, USE_ORIGINAL_MDLS))
+}
+
+fn received(machine: &Machine) -> Nbl {
+    let lists = &machine.ndis.lists;
+    let list = lists.build(machine, Holder::Nic, &[b"head", b"", b"body"], 7).unwrap();
+    assert_eq!(lists.hand_over(machine, lists.link(&[list]), Holder::Nic, Holder::Driver, "indicate"), [list]);
+    list
+}
+
+/// W-20: up and down again, as an intermediate driver does it.
+#[test]
+fn a_received_list_goes_up_as_a_clone_and_back() {
+    let rules = broken(|machine| {
+        let lists = &machine.ndis.lists;
+        let original = received(machine);
+        let (pool, buffers) = (list_pool(false), buffer_pool());
+        let clone = Nbl(ndis!(NdisAllocateCloneNetBufferList, original.0, pool, buffers, USE_ORIGINAL_MDLS));
+        ndis!(NdisCopyReceiveNetBufferListInfo, clone.0, original.0);
+        assert_eq!(lists.frames(clone), [b"headbody".to_vec()]);
+        assert_eq!(lists.hand_over(machine, clone.0, Holder::Driver, Holder::Above, "up"), [clone]);
+        assert_eq!((lists.holder(clone), lists.held_by(Holder::Above)), (Some(Holder::Above), 1));
+        assert_eq!(lists.hand_over(machine, clone.0, Holder::Above, Holder::Driver, "back"), [clone]);
+        ndis!(NdisFreeCloneNetBufferList, clone.0, USE_ORIGINAL_MDLS);
+        assert_eq!(lists.hand_over(machine, original.0, Holder::Driver, Holder::Nic, "return"), [original]);
+        lists.destroy(machine, original);
+        assert_eq!(lists.holder(original), None);
+        ndis!(NdisFreeNetBufferListPool, pool);
+        ndis!(NdisFreeNetBufferPool, buffers);
+        assert_eq!(machine.check_leaks(), 0);
+    });
+    assert_eq!(rules, []);
+}
