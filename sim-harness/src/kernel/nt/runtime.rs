@@ -1,4 +1,4 @@
-//! Pool calls, time, processors, strings, the event log, what compiled code calls, and the bug check.
+//! Pool calls, time, processors, strings, what compiled code calls, and the bug check.
 
 use super::pool::{BadFree, tag_text};
 use crate::exports;
@@ -7,7 +7,7 @@ use crate::kernel::export::Export;
 use crate::kernel::irql::{self, Irql};
 use crate::kernel::wdk::{
     BOOLEAN, LARGE_INTEGER, PCSTR, PCUNICODE_STRING, PCWSTR, PLARGE_INTEGER, POOL_FLAGS, PPROCESSOR_NUMBER,
-    PUNICODE_STRING, PVOID, SIZE_T, UCHAR, ULONG, USHORT,
+    PUNICODE_STRING, PVOID, SIZE_T, ULONG, USHORT,
 };
 use std::ffi::c_void;
 use std::ptr;
@@ -15,12 +15,11 @@ use std::ptr;
 const UNINITIALIZED: u64 = 0x2;
 const NON_PAGED: u64 = 0x40;
 const PAGED: u64 = 0x100;
-/// The tag of event-log entries.
-const LOG_TAG: u32 = u32::from_le_bytes(*b"IoEr");
 /// Ticks a second of the performance counter.
 const FREQUENCY: i64 = 10_000_000;
 
-fn free(block: PVOID, tag: u32) {
+/// Frees a block of the pool; what is wrong with that is a violation.
+pub(super) fn free(block: PVOID, tag: u32) {
     let machine = Machine::current();
     let Err(bad) = machine.nt.pool.free(&machine.nt.memory, block.cast(), tag) else { return };
     let at = block.addr();
@@ -90,22 +89,6 @@ ndk_types::abi! {
 
     unsafe extern "C" fn ke_query_active_processor_count_ex(_group: USHORT) -> ULONG {
         1
-    }
-
-    unsafe extern "C" fn io_allocate_error_log_entry(_object: PVOID, size: UCHAR) -> PVOID {
-        let machine = Machine::current();
-        let block = machine.nt.pool.allocate(&machine.nt.memory, usize::from(size), LOG_TAG, true);
-        block.map_or(ptr::null_mut(), <*mut u8>::cast)
-    }
-
-    unsafe extern "C" fn io_write_error_log_entry(entry: PVOID) {
-        let machine = Machine::current();
-        // IO_ERROR_LOG_PACKET: UniqueErrorValue is at 16, ErrorCode at 12.
-        let code = entry.cast::<u8>().wrapping_add(12).cast::<u32>();
-        // SAFETY: the page: an entry from IoAllocateErrorLogEntry, which is at least that long.
-        let code = unsafe { code.read() };
-        machine.log(format!("event log: {code:#010x}"));
-        free(entry, LOG_TAG);
     }
 
     unsafe extern "C" fn rtl_init_unicode_string(destination: PUNICODE_STRING, source: PCWSTR) {
@@ -184,8 +167,6 @@ pub(super) fn exports() -> impl IntoIterator<Item = Export> {
         KeQueryPerformanceCounter <= High = ke_query_performance_counter,
         KeGetCurrentProcessorNumberEx <= High = ke_get_current_processor_number_ex,
         KeQueryActiveProcessorCountEx <= High = ke_query_active_processor_count_ex,
-        IoAllocateErrorLogEntry <= Dispatch = io_allocate_error_log_entry,
-        IoWriteErrorLogEntry <= Dispatch = io_write_error_log_entry,
         RtlInitUnicodeString <= Dispatch = rtl_init_unicode_string,
         RtlEqualUnicodeString <= Passive = rtl_equal_unicode_string,
         KeBugCheckEx <= High = ke_bug_check_ex,
