@@ -21,6 +21,7 @@ mod bad_drivers;
 pub mod directory;
 pub mod driver;
 pub mod export;
+pub mod host;
 pub mod irql;
 pub mod kmdf;
 pub mod loader;

@@ -2,10 +2,14 @@
 //! path, work items. What a page asks of a driver and a simulation can see is held against the driver.
 
 pub mod adapters;
+pub mod bindings;
 pub mod configuration;
 pub mod data_path;
 pub mod lists;
+pub mod miniports;
 pub mod native;
+pub mod oids;
+pub mod pnp;
 mod registration;
 pub mod work_items;
 
@@ -16,6 +20,8 @@ use registration::Registrations;
 #[derive(Debug, Default)]
 pub struct Ndis {
     registrations: Registrations,
+    /// NICs, bindings, devices, instances.
+    pub adapters: adapters::Adapters,
     /// The keys that NdisReadConfiguration reads.
     pub configuration: configuration::Configuration,
     /// Every NET_BUFFER_LIST, and who holds it.
@@ -27,6 +33,7 @@ impl Ndis {
     /// What drivers left behind.
     pub fn leaks(&self) -> Vec<String> {
         let mut leaks = self.registrations.leaks();
+        leaks.extend(self.adapters.leaks());
         leaks.extend(self.configuration.leaks());
         leaks.extend(self.lists.leaks());
         leaks.extend(self.work_items.leaks());
@@ -47,6 +54,11 @@ impl Ndis {
 /// What is there of NDIS.SYS.
 pub fn exports() -> Vec<Export> {
     let mut all: Vec<_> = registration::exports().into_iter().collect();
+    all.extend(bindings::exports());
+    all.extend(miniports::exports());
+    all.extend(oids::exports());
+    all.extend(pnp::exports());
+    all.extend(data_path::exports());
     all.extend(configuration::exports());
     all.extend(lists::exports());
     all.extend(work_items::exports());

@@ -49,11 +49,11 @@ pub trait Nic: Send + Sync {
     /// Lists that it indicated are its own again.
     fn returned(&self, machine: &Arc<Machine>, lists: Vec<Nbl>);
 
-    /// A regular request, one at a time. NDIS_STATUS_PENDING: [`super::adapters::nic_oid_complete`] follows.
+    /// A regular request, one at a time. NDIS_STATUS_PENDING: [`super::oids::nic_oid_complete`] follows.
     fn oid(&self, machine: &Arc<Machine>, request: *mut NDIS_OID_REQUEST) -> NDIS_STATUS;
 
     /// Nothing may be indicated, and nothing will be sent, until `restart`. True when everything it indicated is back;
-    /// else it calls [`super::adapters::nic_pause_complete`] when that is so.
+    /// else it calls [`super::data_path::nic_pause_complete`] when that is so.
     fn pause(&self, machine: &Arc<Machine>) -> bool;
 
     /// Frames go again.
@@ -62,6 +62,12 @@ pub trait Nic: Send + Sync {
 
 /// A protocol driver bound to the virtual miniport. Calls come at or below DISPATCH_LEVEL with no lock of NDIS held.
 pub trait ProtocolAbove: Send + Sync {
+    /// It is bound to an instance, which runs and says this of itself. PASSIVE_LEVEL.
+    fn bound(&self, machine: &Arc<Machine>, instance: usize, adapter: &NicAttributes);
+
+    /// The instance goes: nothing may be sent to it, and what it indicated is given back before this returns. PASSIVE_LEVEL.
+    fn unbound(&self, machine: &Arc<Machine>, instance: usize);
+
     /// Lists arrived. With `resources` they must be let go before this returns; else they are the protocol's until
     /// [`super::data_path::protocol_return`].
     fn received(&self, machine: &Arc<Machine>, lists: Vec<Nbl>, resources: bool);
@@ -70,7 +76,7 @@ pub trait ProtocolAbove: Send + Sync {
     fn sent(&self, machine: &Arc<Machine>, lists: Vec<Nbl>);
 
     /// A status indication: its code, and its buffer.
-    fn status(&self, machine: &Arc<Machine>, code: u32, buffer: &[u8]);
+    fn status(&self, machine: &Arc<Machine>, code: NDIS_STATUS, buffer: &[u8]);
 
     /// NetEventNDKEnable or NetEventNDKDisable (PASSIVE_LEVEL). NDIS waits, when this returns, until the interface has no
     /// NDK_ADAPTER open after a disable.

@@ -4,6 +4,7 @@ use crate::exports;
 use crate::kernel::Machine;
 use crate::kernel::export::Export;
 use crate::kernel::irql::Irql;
+use crate::kernel::ndis::{bindings, miniports};
 use crate::kernel::nt::runtime::text;
 use crate::kernel::wdk::{DRIVER_OBJECT, PDRIVER_UNLOAD};
 use ndk_types::*;
@@ -11,11 +12,16 @@ use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Handles: numbers that are no addresses.
-const MINIPORT: usize = 0x4d50_0001;
-const PROTOCOL: usize = 0x5054_0001;
+pub(super) const MINIPORT: usize = 0x4d50_0001;
+pub(super) const PROTOCOL: usize = 0x5054_0001;
 
+/// What a miniport driver registered.
 #[derive(Clone, Copy)]
-struct Miniport {
+pub(super) struct Miniport {
+    /// Its handlers.
+    pub(super) given: NDIS_MINIPORT_DRIVER_CHARACTERISTICS,
+    /// MiniportDriverContext, as an exposed address.
+    pub(super) context: usize,
     ndk: Option<NDIS_NDK_PROVIDER_CHARACTERISTICS>,
     setting_options: bool,
     associated: bool,
@@ -24,7 +30,7 @@ struct Miniport {
 #[derive(Default)]
 struct State {
     miniport: Option<Miniport>,
-    protocol: Option<String>,
+    protocol: Option<(String, NDIS_PROTOCOL_DRIVER_CHARACTERISTICS)>,
 }
 
 /// The drivers that are registered: one of each, since one driver is simulated beside the NIC's.
@@ -52,6 +58,16 @@ impl Registrations {
         state.protocol.is_some() && state.miniport.is_some_and(|miniport| miniport.associated)
     }
 
+    /// The registered miniport driver.
+    pub(super) fn miniport(&self) -> Option<Miniport> {
+        self.state().miniport
+    }
+
+    /// The registered protocol driver's handlers.
+    pub(super) fn protocol(&self) -> Option<NDIS_PROTOCOL_DRIVER_CHARACTERISTICS> {
+        self.state().protocol.as_ref().map(|(_, given)| *given)
+    }
+
     pub(super) fn ndk(&self) -> Option<NDIS_NDK_PROVIDER_CHARACTERISTICS> {
         self.state().miniport.and_then(|miniport| miniport.ndk)
     }
@@ -59,13 +75,19 @@ impl Registrations {
     pub(super) fn leaks(&self) -> Vec<String> {
         let state = self.state();
         let miniport = state.miniport.map(|_| "a registered miniport driver".to_owned());
-        let protocol = state.protocol.as_ref().map(|name| format!("a registered protocol driver '{name}'"));
+        let protocol = state.protocol.as_ref().map(|(name, _)| format!("a registered protocol driver '{name}'"));
         miniport.into_iter().chain(protocol).collect()
     }
 }
 
 /// Holds a header against what its page wants; `sizes` are the sizes of the revisions, from the first.
-fn check_header(machine: &Machine, what: &str, header: NDIS_OBJECT_HEADER, object_type: u8, sizes: &[u16]) -> bool {
+pub(super) fn check_header(
+    machine: &Machine,
+    what: &str,
+    header: NDIS_OBJECT_HEADER,
+    object_type: u8,
+    sizes: &[u16],
+) -> bool {
     let size = sizes.get(usize::from(header.Revision).wrapping_sub(1)).copied();
     let good = header.Type == object_type && size.is_some_and(|size| header.Size >= size);
     if !good {
@@ -132,7 +154,8 @@ ndk_types::abi! {
             return NDIS_STATUS_RESOURCES;
         }
         let registrations = &machine.ndis.registrations;
-        let new = Miniport { ndk: None, setting_options: true, associated: false };
+        let context_number = context.expose_provenance();
+        let new = Miniport { given, context: context_number, ndk: None, setting_options: true, associated: false };
         if registrations.state().miniport.replace(new).is_some() {
             machine.violation("W-04", "a second miniport driver is registered");
         }
@@ -158,6 +181,7 @@ ndk_types::abi! {
         let object = driver.cast::<DRIVER_OBJECT>();
         // SAFETY: the driver object, which nobody else touches during its entry.
         unsafe { (*object).DriverUnload = unload };
+        machine.ndis.work_items.allow(MINIPORT);
         // SAFETY: the page: room for a handle.
         unsafe { handle.write(own) };
         NDIS_STATUS_SUCCESS
@@ -165,6 +189,8 @@ ndk_types::abi! {
 
     unsafe extern "C" fn ndis_m_deregister_miniport_driver(handle: NDIS_HANDLE) {
         let machine = Machine::current();
+        miniports::halt_all(&machine);
+        machine.ndis.work_items.disallow(MINIPORT);
         let mut state = machine.ndis.registrations.state();
         if handle.addr() != MINIPORT || state.miniport.is_none() {
             machine.violation("W-04", "NdisMDeregisterMiniportDriver of what is not registered");
@@ -243,14 +269,19 @@ ndk_types::abi! {
         if state.miniport.is_none() {
             machine.violation("W-04", "the protocol is registered before the miniport");
         }
-        state.protocol = Some(text((&raw const given.Name).cast()));
+        state.protocol = Some((text((&raw const given.Name).cast()), given));
+        drop(state);
         // SAFETY: the page: room for a handle.
         unsafe { handle.write(ptr::without_provenance_mut(PROTOCOL)) };
+        bindings::offer_all(&machine);
         NDIS_STATUS_SUCCESS
     }
 
     unsafe extern "C" fn ndis_deregister_protocol_driver(handle: NDIS_HANDLE) {
         let machine = Machine::current();
+        if handle.addr() == PROTOCOL {
+            bindings::unbind_all(&machine);
+        }
         let gone = machine.ndis.registrations.state().protocol.take();
         if handle.addr() != PROTOCOL || gone.is_none() {
             machine.violation("W-04", "NdisDeregisterProtocolDriver of what is not registered");

@@ -1,0 +1,223 @@
+//! A host: a simulated machine with a NIC, the driver image bound to it, a virtual miniport over it, and TCP/IP above that. It is
+//! a station of the virtual world like a natively built provider.
+
+pub mod tcpip;
+
+use super::Machine;
+use super::driver::{Driver, StartError};
+use super::irql::{self, Irql};
+use super::ndis::adapters::{Choices, Device};
+use super::ndis::{bindings, data_path, miniports};
+use super::nic::SimNic;
+use super::nt::registry::Value;
+use crate::station::{Station, Wants};
+use ndk_provider::platform::{NextHop, Unresolved};
+use std::net::IpAddr;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tcpip::TcpIp;
+
+/// The interface index of a host's virtual miniport.
+pub const INDEX: u32 = 10;
+/// The interface index of its NIC.
+const NIC_INDEX: u32 = 20;
+/// The registry's class key of network adapters.
+const CLASS: &str = r"\REGISTRY\MACHINE\SYSTEM\ControlSet001\Control\Class\{4d36e972-e325-11ce-bfc1-08002be10318}";
+
+/// What a host is made of.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// What people call it.
+    pub name: String,
+    /// Its MAC address.
+    pub mac: [u8; 6],
+    /// Its addresses, each with the length of its prefix.
+    pub addresses: Vec<(IpAddr, u8)>,
+    /// The largest IP packet of its NIC.
+    pub mtu: u32,
+    /// Keywords of the virtual miniport, as the registry has them.
+    pub keywords: Vec<(&'static str, String)>,
+    /// What the pages leave open.
+    pub choices: Choices,
+    /// Whether UpperBindings names the virtual miniport (W-02).
+    pub paired: bool,
+    /// Whether the virtual device is there and started.
+    pub device_started: bool,
+    /// Its chances come from this.
+    pub seed: u64,
+}
+
+impl Shape {
+    /// Host `number` of a run, with a plain NIC of 1500 bytes.
+    pub fn plain(number: usize, seed: u64) -> Self {
+        Self {
+            name: format!("host {number}"),
+            mac: [2, 0, 0, 0, 0, number as u8 + 1],
+            addresses: vec![(crate::bed::ipv4(number), 24), (crate::bed::ipv6(number), 64)],
+            mtu: 1500,
+            keywords: vec![
+                ("*NetworkDirect", "1".to_owned()),
+                ("*NetworkDirectTechnology", "4".to_owned()),
+                ("*NetworkDirectRoCEFrameSize", "1024".to_owned()),
+                ("*JumboPacket", "1514".to_owned()),
+            ],
+            choices: Choices::default(),
+            paired: true,
+            device_started: true,
+            seed: seed.wrapping_mul(64).wrapping_add(number as u64),
+        }
+    }
+
+    /// The same with this MTU, and keywords that make use of it.
+    #[must_use]
+    pub fn with_mtu(mut self, mtu: u32) -> Self {
+        self.mtu = mtu;
+        let (frame, jumbo) = if mtu >= 9000 { ("4096", "9014") } else { ("1024", "1514") };
+        self.set("*NetworkDirectRoCEFrameSize", frame);
+        self.set("*JumboPacket", jumbo);
+        self
+    }
+
+    /// Sets a keyword.
+    pub fn set(&mut self, name: &'static str, value: &str) {
+        self.keywords.retain(|(there, _)| *there != name);
+        self.keywords.push((name, value.to_owned()));
+    }
+}
+
+/// See the module's text.
+pub struct Host {
+    /// The machine.
+    pub machine: Arc<Machine>,
+    /// TCP/IP above the virtual miniport.
+    pub tcpip: Arc<TcpIp>,
+    /// Its NIC.
+    pub nic: Arc<SimNic>,
+    /// The NIC as NDIS knows it.
+    pub nic_handle: usize,
+    /// The virtual device's name.
+    pub device: String,
+    mac: [u8; 6],
+    driver: Mutex<Option<Driver>>,
+    timer: Mutex<Option<u64>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Host {
+    /// A machine with its NIC and its virtual device; the driver is still to be started.
+    pub fn new(shape: &Shape, clock: Arc<AtomicU64>) -> Arc<Self> {
+        let machine = Machine::new(&shape.name, clock, shape.seed);
+        let device = r"\DEVICE\{534F4654-4E44-4B00-8000-000000000010}".to_owned();
+        let key = format!(r"{CLASS}\0010");
+        for (name, value) in &shape.keywords {
+            machine.nt.registry.set(&key, name, Value::Sz(value.clone()));
+        }
+        let mut attributes = SimNic::ethernet(shape.mac, NIC_INDEX);
+        attributes.mtu = shape.mtu;
+        if shape.paired {
+            let pairing = Value::MultiSz(vec![device.clone()]);
+            machine.nt.registry.set(&bindings::key_of(&attributes.name), "UpperBindings", pairing);
+        }
+        machine.ndis.adapters.choose(shape.choices);
+        let virtual_device = Device {
+            name: device.clone(),
+            luid: 6 << 48 | u64::from(INDEX) << 24,
+            index: INDEX,
+            key,
+            started: shape.device_started,
+        };
+        miniports::add_device(&machine, virtual_device);
+        let nic = SimNic::new(attributes, shape.seed);
+        let nic_handle = bindings::nic_handle(&machine);
+        nic.attach(Arc::new(data_path::Up(nic_handle)));
+        bindings::add_nic(&machine, nic_handle, nic.clone());
+        let tcpip = TcpIp::new(shape.addresses.clone(), shape.seed);
+        machine.ndis.adapters.set_above(tcpip.clone());
+        let (driver, timer) = (Mutex::new(None), Mutex::new(None));
+        Arc::new(Self { machine, tcpip, nic, nic_handle, device, mac: shape.mac, driver, timer })
+    }
+
+    /// Loads and starts the driver, and lets what follows from that happen: the bind, the initialisation, the restart.
+    pub fn start(&self, image: &[u8]) -> Result<(), StartError> {
+        let driver = Driver::start(&self.machine, image, "softndk")?;
+        *lock(&self.driver) = Some(driver);
+        self.machine.settle();
+        Ok(())
+    }
+
+    /// Unloads the driver; what it left behind. Everything it waits for must be able to happen without the world.
+    pub fn unload(&self) -> usize {
+        let driver = lock(&self.driver).take();
+        driver.map_or(0, Driver::unload)
+    }
+
+    /// The instance of the virtual miniport, while there is one.
+    pub fn instance(&self) -> Option<usize> {
+        self.machine.ndis.adapters.instances().first().copied()
+    }
+
+    /// A frame arrives from the wire.
+    pub fn receive(&self, frame: &[u8]) {
+        self.machine.enter(|| irql::at(Irql::Dispatch, || self.nic.deliver(&self.machine, frame)));
+        self.settle();
+    }
+
+    /// Does what is due now.
+    pub fn run_due(&self) {
+        self.machine.run_due();
+        self.machine.enter(|| irql::at(Irql::Dispatch, || self.nic.run_due(&self.machine)));
+        self.settle();
+    }
+
+    /// Lets kernel threads, deferred calls and TCP/IP go on until nothing more happens at this moment.
+    pub fn settle(&self) {
+        self.machine.settle();
+        self.tcpip.poll(&self.machine);
+        self.machine.settle();
+    }
+
+    /// When [`Self::run_due`] has something to do.
+    pub fn next_due(&self) -> Option<u64> {
+        let due = [self.machine.next_due(), self.nic.next_due(), self.tcpip.wake_at(&self.machine)];
+        due.into_iter().flatten().min()
+    }
+}
+
+/// A host on the virtual wire.
+pub struct HostStation(pub Arc<Host>);
+
+impl Station for HostStation {
+    fn mac(&self) -> [u8; 6] {
+        self.0.mac
+    }
+
+    fn addresses(&self) -> Vec<IpAddr> {
+        self.0.tcpip.addresses()
+    }
+
+    fn wants(&mut self) -> Wants {
+        self.0.settle();
+        let due = self.0.next_due().unwrap_or(u64::MAX);
+        let mut timer = lock(&self.0.timer);
+        let changed = timer.replace(due) != Some(due);
+        Wants { frames: self.0.nic.take_frames(), timer: changed.then_some(due), ..Wants::default() }
+    }
+
+    fn deliver(&mut self, frame: &[u8]) {
+        self.0.receive(frame);
+    }
+
+    fn sent(&mut self, _frame: Vec<u8>) {}
+
+    fn on_timer(&mut self) {
+        *lock(&self.0.timer) = None;
+        self.0.run_due();
+    }
+
+    fn on_deferred(&mut self) {}
+
+    fn on_resolved(&mut self, _token: u64, _answer: Result<NextHop, Unresolved>) {}
+}
