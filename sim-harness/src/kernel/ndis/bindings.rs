@@ -396,7 +396,7 @@ ndk_types::abi! {
         // SAFETY: the page: room for the index.
         unsafe { given.SelectedMediumIndex.write(index as u32) };
         let (number, pends) = open(&machine, nic, own.expose_provenance(), bind_context.addr());
-        machine.ndis.configuration.attach(number, &key_of(&attributes.name));
+        machine.ndis.configuration.attach(number, key_of(&attributes.name));
         if !pends {
             // SAFETY: the page: room for a handle.
             unsafe { place.write(handle(number)) };

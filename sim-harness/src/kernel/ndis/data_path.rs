@@ -76,21 +76,19 @@ pub fn nic_indicate(machine: &Arc<Machine>, nic: usize, lists: Vec<Nbl>, resourc
     }
     let flags = AT_DISPATCH | if resources { NDIS_RECEIVE_FLAGS_RESOURCES } else { 0 };
     let count = lists.len() as u32;
-    {
-        // SAFETY: the handler's contract: the binding's context and a chain of so many lists.
-        unsafe {
-            crate::call_driver!(
-                machine,
-                "ProtocolReceiveNetBufferLists",
-                Irql::Dispatch,
-                handler,
-                own,
-                chain,
-                NDIS_DEFAULT_PORT_NUMBER,
-                count,
-                flags
-            )
-        }
+    // SAFETY: the handler's contract: the binding's context and a chain of so many lists.
+    unsafe {
+        crate::call_driver!(
+            machine,
+            "ProtocolReceiveNetBufferLists",
+            Irql::Dispatch,
+            handler,
+            own,
+            chain,
+            NDIS_DEFAULT_PORT_NUMBER,
+            count,
+            flags
+        )
     };
     if resources {
         machine.ndis.lists.take_back(machine, &lists, Holder::Driver);
@@ -108,19 +106,17 @@ pub fn nic_send_complete(machine: &Arc<Machine>, nic: usize, lists: &[Nbl]) {
     if let Some(open) = machine.adapters().bindings.get_mut(&binding) {
         open.sends -= lists.len().min(open.sends);
     }
-    {
-        // SAFETY: the handler's contract: the binding's context and a chain of the driver's own lists.
-        unsafe {
-            crate::call_driver!(
-                machine,
-                "ProtocolSendNetBufferListsComplete",
-                Irql::Dispatch,
-                handler,
-                own,
-                chain,
-                NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL
-            )
-        }
+    // SAFETY: the handler's contract: the binding's context and a chain of the driver's own lists.
+    unsafe {
+        crate::call_driver!(
+            machine,
+            "ProtocolSendNetBufferListsComplete",
+            Irql::Dispatch,
+            handler,
+            own,
+            chain,
+            NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL
+        )
     };
 }
 
@@ -140,10 +136,8 @@ pub fn nic_status(machine: &Arc<Machine>, nic: usize, code: NDIS_STATUS, buffer:
     given.SourceHandle = handle(nic);
     given.StatusCode = code;
     (given.StatusBuffer, given.StatusBufferSize) = (bytes.as_mut_ptr().cast(), bytes.len() as u32);
-    {
-        // SAFETY: the handler's contract: the binding's context and an indication that is valid during the call.
-        unsafe { crate::call_driver!(machine, "ProtocolStatusEx", Irql::Dispatch, handler, own, &raw mut given) }
-    };
+    // SAFETY: the handler's contract: the binding's context and an indication that is valid during the call.
+    unsafe { crate::call_driver!(machine, "ProtocolStatusEx", Irql::Dispatch, handler, own, &raw mut given) };
 }
 
 /// A NIC that let a pause pend is paused: what it indicated is back.
@@ -177,20 +171,18 @@ pub fn protocol_send(machine: &Arc<Machine>, instance: usize, lists: &[Nbl], fla
     }
     let level = irql::current();
     let flags = if level == Irql::Dispatch { flags | NDIS_SEND_FLAGS_DISPATCH_LEVEL } else { flags };
-    {
-        // SAFETY: the handler's contract: MiniportAdapterContext and a chain of lists.
-        unsafe {
-            crate::call_driver!(
-                machine,
-                "MiniportSendNetBufferLists",
-                level,
-                entry,
-                own,
-                chain,
-                NDIS_DEFAULT_PORT_NUMBER,
-                flags
-            )
-        }
+    // SAFETY: the handler's contract: MiniportAdapterContext and a chain of lists.
+    unsafe {
+        crate::call_driver!(
+            machine,
+            "MiniportSendNetBufferLists",
+            level,
+            entry,
+            own,
+            chain,
+            NDIS_DEFAULT_PORT_NUMBER,
+            flags
+        )
     };
 }
 
@@ -205,21 +197,17 @@ pub fn protocol_return(machine: &Arc<Machine>, instance: usize, lists: &[Nbl]) {
     }
     let level = irql::current();
     let flags = if level == Irql::Dispatch { NDIS_RETURN_FLAGS_DISPATCH_LEVEL } else { 0 };
-    {
-        // SAFETY: the handler's contract: MiniportAdapterContext and a chain of lists it indicated.
-        unsafe { crate::call_driver!(machine, "MiniportReturnNetBufferLists", level, entry, own, chain, flags) }
-    };
+    // SAFETY: the handler's contract: MiniportAdapterContext and a chain of lists it indicated.
+    unsafe { crate::call_driver!(machine, "MiniportReturnNetBufferLists", level, entry, own, chain, flags) };
 }
 
 /// The protocol above cancels its sends with this id. At or below DISPATCH_LEVEL.
 pub fn protocol_cancel(machine: &Arc<Machine>, instance: usize, id: usize) {
     let entry = machine.ndis.registrations.miniport().and_then(|driver| driver.given.CancelSendHandler);
     let Some((entry, own)) = entry.zip(miniports::context_of(machine, instance)) else { return };
-    {
-        // SAFETY: the handler's contract: MiniportAdapterContext and an id.
-        unsafe {
-            crate::call_driver!(machine, "MiniportCancelSend", irql::current(), entry, own, super::adapters::handle(id))
-        }
+    // SAFETY: the handler's contract: MiniportAdapterContext and an id.
+    unsafe {
+        crate::call_driver!(machine, "MiniportCancelSend", irql::current(), entry, own, super::adapters::handle(id))
     };
 }
 
@@ -245,11 +233,9 @@ fn refuse(machine: &Arc<Machine>, binding: usize, lists: &[Nbl]) {
         unsafe { (*list.0).Status = NDIS_STATUS_PAUSED };
     }
     let chain = machine.ndis.lists.link(lists);
-    {
-        // SAFETY: the handler's contract: the binding's context and a chain of the driver's own lists.
-        unsafe {
-            crate::call_driver!(machine, "ProtocolSendNetBufferListsComplete", irql::current(), handler, own, chain, 0)
-        }
+    // SAFETY: the handler's contract: the binding's context and a chain of the driver's own lists.
+    unsafe {
+        crate::call_driver!(machine, "ProtocolSendNetBufferListsComplete", irql::current(), handler, own, chain, 0)
     };
 }
 

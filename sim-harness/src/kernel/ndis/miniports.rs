@@ -316,10 +316,8 @@ pub(super) fn halt(machine: &Arc<Machine>, number: usize, action: NDIS_HALT_ACTI
     let registered = machine.ndis.registrations.miniport();
     let halt = registered.and_then(|driver| driver.given.HaltHandlerEx);
     if let Some((halt, own)) = halt.zip(context_of(machine, number)) {
-        {
-            // SAFETY: the handler's contract: MiniportAdapterContext, for the last time.
-            unsafe { crate::call_driver!(machine, "MiniportHaltEx", Irql::Passive, halt, own, action) }
-        };
+        // SAFETY: the handler's contract: MiniportAdapterContext, for the last time.
+        unsafe { crate::call_driver!(machine, "MiniportHaltEx", Irql::Passive, halt, own, action) };
     }
     forget(machine, number);
 }

@@ -214,10 +214,8 @@ fn complete(machine: &Arc<Machine>, binding: usize, request: *mut NDIS_OID_REQUE
     let handler = protocol.and_then(|protocol| protocol.OidRequestCompleteHandler);
     let Some((handler, own)) = handler.zip(context_of(machine, binding)) else { return };
     let level = irql::current();
-    {
-        // SAFETY: the handler's contract: the binding's context, and the driver's own request, for the last time.
-        unsafe { crate::call_driver!(machine, "ProtocolOidRequestComplete", level, handler, own, request, status) }
-    };
+    // SAFETY: the handler's contract: the binding's context, and the driver's own request, for the last time.
+    unsafe { crate::call_driver!(machine, "ProtocolOidRequestComplete", level, handler, own, request, status) };
 }
 
 /// Gives the NIC the requests that waited, as long as it answers at once.

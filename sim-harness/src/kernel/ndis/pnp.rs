@@ -67,10 +67,8 @@ pub fn close_ndk_adapter(machine: &Arc<Machine>, adapter: *mut NDK_ADAPTER) {
     };
     let entry = machine.ndis.registrations.ndk().and_then(|ndk| ndk.CloseNDKAdapterHandler);
     if let Some((entry, own)) = entry.zip(miniports::context_of(machine, instance)) {
-        {
-            // SAFETY: the handler's contract: MiniportAdapterContext and an open adapter, for the last time.
-            unsafe { crate::call_driver!(machine, "CloseNDKAdapter", Irql::Passive, entry, own, adapter) }
-        };
+        // SAFETY: the handler's contract: MiniportAdapterContext and an open adapter, for the last time.
+        unsafe { crate::call_driver!(machine, "CloseNDKAdapter", Irql::Passive, entry, own, adapter) };
     }
     if let Some(miniport) = machine.adapters().miniports.get_mut(&instance) {
         miniport.ndk_open.retain(|&open| open != adapter.addr());
@@ -105,18 +103,9 @@ pub(super) fn driver_event(
     };
     notice.NetPnPEvent.NetEvent = code;
     (notice.NetPnPEvent.Buffer, notice.NetPnPEvent.BufferLength) = (buffer.cast(), length as u32);
-    {
-        // SAFETY: the handler's contract: no binding, and an event that stays during the call.
-        unsafe {
-            crate::call_driver!(
-                machine,
-                "ProtocolNetPnPEvent",
-                Irql::Passive,
-                handler,
-                ptr::null_mut(),
-                &raw mut notice
-            )
-        }
+    // SAFETY: the handler's contract: no binding, and an event that stays during the call.
+    unsafe {
+        crate::call_driver!(machine, "ProtocolNetPnPEvent", Irql::Passive, handler, ptr::null_mut(), &raw mut notice)
     }
 }
 
@@ -133,22 +122,16 @@ pub fn device_event(machine: &Arc<Machine>, instance: usize, event: NDIS_DEVICE_
         Size: size_of::<NET_DEVICE_PNP_EVENT>() as u16,
     };
     notice.DevicePnPEvent = event;
-    {
-        // SAFETY: the handler's contract: MiniportAdapterContext and an event that stays during the call.
-        unsafe {
-            crate::call_driver!(machine, "MiniportDevicePnPEventNotify", Irql::Passive, entry, own, &raw mut notice)
-        }
-    };
+    // SAFETY: the handler's contract: MiniportAdapterContext and an event that stays during the call.
+    unsafe { crate::call_driver!(machine, "MiniportDevicePnPEventNotify", Irql::Passive, entry, own, &raw mut notice) };
 }
 
 /// MiniportShutdownEx, at any IRQL.
 pub fn shutdown(machine: &Arc<Machine>, instance: usize, level: Irql) {
     let entry = machine.ndis.registrations.miniport().and_then(|driver| driver.given.ShutdownHandlerEx);
     let Some((entry, own)) = entry.zip(miniports::context_of(machine, instance)) else { return };
-    {
-        // SAFETY: the handler's contract: MiniportAdapterContext.
-        unsafe { crate::call_driver!(machine, "MiniportShutdownEx", level, entry, own, NdisShutdownPowerOff) }
-    };
+    // SAFETY: the handler's contract: MiniportAdapterContext.
+    unsafe { crate::call_driver!(machine, "MiniportShutdownEx", level, entry, own, NdisShutdownPowerOff) };
 }
 
 fn ndk_event(machine: &Arc<Machine>, instance: usize, enable: bool) {
