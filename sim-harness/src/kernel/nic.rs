@@ -5,6 +5,7 @@
 //! indicated once, in order, and each list comes back once. No lock is held while NDIS is called.
 
 mod behaviour;
+pub mod carrier;
 mod counters;
 mod ethernet;
 mod oids;
@@ -82,7 +83,16 @@ struct State {
     held: Vec<send::Held>,
     /// What is with the driver, and the bytes it has to have when it comes back.
     indicated: BTreeMap<Nbl, Vec<u8>>,
+    /// How many more lists are with the driver until an indication returns.
+    lent: usize,
     asked: Vec<Asked>,
+}
+
+impl State {
+    /// How many lists the driver has.
+    fn with_driver(&self) -> usize {
+        self.indicated.len() + self.lent
+    }
 }
 
 /// The bytes of each frame of a list.
@@ -109,6 +119,7 @@ impl SimNic {
             waiting: VecDeque::new(),
             held: Vec::new(),
             indicated: BTreeMap::new(),
+            lent: 0,
             asked: Vec::new(),
         };
         Arc::new(Self { state: Mutex::new(state), up: OnceLock::new() })
@@ -191,7 +202,7 @@ impl SimNic {
     /// How many lists the driver has of it, and how many sends it has of the driver.
     pub fn outstanding(&self) -> (usize, usize) {
         let state = self.state();
-        (state.indicated.len(), state.held.len() + state.waiting.len())
+        (state.with_driver(), state.held.len() + state.waiting.len())
     }
 
     /// Plugs the cable in or out, and says so.
@@ -216,7 +227,7 @@ impl SimNic {
         let unstalled = (!state.waiting.is_empty() && !state.behaviour.stalled).then_some(0);
         let sends = state.held.iter().map(|held| held.due).min();
         let requests = state.asked.iter().map(|asked| asked.due).min();
-        let pause = state.pausing.filter(|_| state.indicated.is_empty());
+        let pause = state.pausing.filter(|_| state.with_driver() == 0);
         [unstalled, sends, requests, pause].into_iter().flatten().min()
     }
 
@@ -231,7 +242,7 @@ impl SimNic {
     fn end_pause(&self, machine: &Arc<Machine>) {
         let over = {
             let mut state = self.state();
-            let over = state.indicated.is_empty() && state.pausing.is_some_and(|due| due <= machine.now());
+            let over = state.with_driver() == 0 && state.pausing.is_some_and(|due| due <= machine.now());
             if over {
                 state.pausing = None;
             }
@@ -274,7 +285,7 @@ impl Nic for SimNic {
         self.state().running = false;
         self.finish_sends(machine);
         let mut state = self.state();
-        let over = state.indicated.is_empty() && state.behaviour.pause == 0;
+        let over = state.with_driver() == 0 && state.behaviour.pause == 0;
         state.pausing = (!over).then(|| machine.now().saturating_add(state.behaviour.pause));
         over
     }

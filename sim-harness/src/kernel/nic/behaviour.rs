@@ -16,6 +16,8 @@ pub struct Behaviour {
     pub vlan: bool,
     /// Whether what is shorter than 60 bytes is sent as 60, as Ethernet has it.
     pub pad: bool,
+    /// Whether a frame whose source is not the NIC's address is dropped, and held against the driver: what hypervisors do.
+    pub own_source: bool,
     /// When a send is completed.
     pub completion: Completion,
     /// In which order sends are completed that are due together.
@@ -40,6 +42,7 @@ impl Default for Behaviour {
             chain: 64,
             vlan: false,
             pad: true,
+            own_source: true,
             completion: Completion::Inside,
             order: Order::Sent,
             one_by_one: false,

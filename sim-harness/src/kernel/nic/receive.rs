@@ -30,7 +30,9 @@ impl SimNic {
                 let filled: Vec<Filled> =
                     run.iter().filter_map(|frame| state.fill(machine, frame.as_ref(), source)).collect();
                 let resources = state.keeps(filled.len());
-                if !resources {
+                if resources {
+                    state.lent += filled.len();
+                } else {
                     state.indicated.extend(filled.iter().cloned());
                 }
                 (filled, resources)
@@ -41,9 +43,12 @@ impl SimNic {
             let lists = filled.iter().map(|&(nbl, _)| nbl).collect();
             self.up().indicate(machine, lists, resources);
             if resources {
+                let count = filled.len();
                 for (nbl, bytes) in filled {
                     reclaim(machine, nbl, &bytes);
                 }
+                self.state().lent -= count;
+                self.end_pause(machine);
             }
         }
     }
@@ -119,7 +124,7 @@ impl State {
         match self.behaviour.resources {
             Resources::Never => false,
             Resources::Always => true,
-            Resources::From(count) => self.indicated.len() + more >= count,
+            Resources::From(count) => self.with_driver() + more >= count,
         }
     }
 

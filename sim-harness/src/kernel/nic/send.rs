@@ -139,12 +139,23 @@ impl State {
         let (len, mtu) = (frame.len(), self.attributes.mtu);
         let longest = mtu as usize + HEADER + if ethernet::is_tagged(frame) { TAG } else { 0 };
         if (HEADER..=longest).contains(&len) {
-            return Ok(());
+            return self.is_ours(machine, nbl, frame);
         }
         let rule = if len < HEADER { "frame" } else { "mtu" };
         machine.violation(rule, format!("list {:p} has a frame of {len} bytes, and the MTU is {mtu}", nbl.0));
         self.counters.sent.errors += 1;
         Err(NDIS_STATUS_INVALID_LENGTH)
+    }
+
+    /// Whether a frame has the source it should have.
+    fn is_ours(&mut self, machine: &Arc<Machine>, nbl: Nbl, frame: &[u8]) -> Result<(), NDIS_STATUS> {
+        if !self.behaviour.own_source || frame.get(6..12) == Some(&self.attributes.mac) {
+            return Ok(());
+        }
+        let source = frame.get(6..12).unwrap_or_default();
+        machine.violation("mac", format!("list {:p} has a frame from {source:02x?}, which is not this NIC", nbl.0));
+        self.counters.sent.discards += 1;
+        Err(NDIS_STATUS_FAILURE)
     }
 
     fn put_on_wire(&mut self, frame: &[u8], tag: u32) -> Result<(), NDIS_STATUS> {

@@ -32,6 +32,8 @@ struct Upper {
     lent: Mutex<Vec<Nbl>>,
     /// What is done with each list before a RESOURCES indication returns.
     meddle: Mutex<Option<fn(Nbl)>>,
+    /// What is done once, inside an indication.
+    inside: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl Upper {
@@ -61,6 +63,10 @@ impl NicUp for Upper {
         self.tell(Told::Received(seen.collect(), resources));
         if let Some(meddle) = *self.meddle.lock().unwrap() {
             lists.iter().copied().for_each(meddle);
+        }
+        let inside = self.inside.lock().unwrap().take();
+        if let Some(inside) = inside {
+            inside();
         }
         if !resources {
             self.lent.lock().unwrap().extend(lists);
@@ -97,15 +103,15 @@ impl NicUp for Upper {
 }
 
 /// A running NIC with an open filter.
-struct Bench {
-    machine: Arc<Machine>,
+pub(super) struct Bench {
+    pub(super) machine: Arc<Machine>,
     clock: Arc<AtomicU64>,
     upper: Arc<Upper>,
-    nic: Arc<SimNic>,
+    pub(super) nic: Arc<SimNic>,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let clock = Arc::new(AtomicU64::new(0));
         let machine = Machine::new("nic", clock.clone(), 1);
         let upper = Arc::new(Upper::default());
@@ -142,7 +148,7 @@ impl Bench {
     }
 
     /// Sends a list of one frame whose payload begins with `mark`.
-    fn send(&self, mark: u8) {
+    pub(super) fn send(&self, mark: u8) {
         let list = self.list(&[&frame(EVERYBODY, mark, 60)]);
         self.nic.send(&self.machine, vec![list]);
     }
@@ -153,16 +159,17 @@ impl Bench {
     }
 
     /// Returns everything that is lent.
-    fn give_back(&self) {
+    pub(super) fn give_back(&self) {
         let lent = std::mem::take(&mut *self.upper.lent.lock().unwrap());
         self.nic.returned(&self.machine, lent);
     }
 }
 
-/// A frame of `len` bytes whose payload is `mark`s.
-fn frame(to: [u8; 6], mark: u8, len: usize) -> Vec<u8> {
+/// A frame of `len` bytes from the NIC whose payload is `mark`s.
+pub(super) fn frame(to: [u8; 6], mark: u8, len: usize) -> Vec<u8> {
     let mut frame = to.to_vec();
-    frame.extend([2, 0, 0, 0, 0, 9, 8, 0]);
+    frame.extend(MAC);
+    frame.extend([8, 0]);
     frame.resize(len.max(14), mark);
     frame
 }

@@ -154,6 +154,19 @@ fn frames_longer_than_the_mtu_or_shorter_than_a_header_are_caught_and_not_sent()
     assert_eq!(send(&frame(EVERYBODY, 1, 1415)), (long, 0, vec!["mtu"]));
 }
 
+#[test]
+fn a_frame_from_another_address_is_caught_and_not_sent_unless_the_wire_takes_it() {
+    let bench = Bench::new();
+    let mut foreign = frame(EVERYBODY, 1, 60);
+    foreign[11] = 9;
+    for (strict, rules, count) in [(true, vec!["mac"], 0), (false, vec![], 1)] {
+        bench.nic.behave(|now| now.own_source = strict);
+        let list = bench.list(&[&foreign]);
+        bench.nic.send(&bench.machine, vec![list]);
+        assert_eq!((bench.broken(), wire(&bench).len()), (rules, count));
+    }
+}
+
 /// W-23
 #[test]
 fn a_list_that_asks_for_an_offload_nobody_offered_is_caught() {

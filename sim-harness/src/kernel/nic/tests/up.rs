@@ -64,6 +64,19 @@ fn lists_indicated_with_resources_are_the_nics_when_the_call_returns() {
     assert_eq!(bench.broken(), [""; 0]);
 }
 
+/// W-08, W-20
+#[test]
+fn a_pause_that_begins_inside_an_indication_with_resources_is_over_when_it_returns() {
+    let bench = Bench::new();
+    bench.nic.behave(|now| now.resources = Resources::Always);
+    let (nic, machine) = (bench.nic.clone(), bench.machine.clone());
+    *bench.upper.inside.lock().unwrap() = Some(Box::new(move || assert!(!nic.pause(&machine))));
+    bench.nic.deliver_many(&bench.machine, &[frame(MAC, 1, 60), frame(MAC, 2, 60)]);
+    let told = bench.told();
+    assert_eq!((arrived(&told).len(), told.last()), (2, Some(&Told::Paused)));
+    assert_eq!(bench.nic.outstanding(), (0, 0));
+}
+
 #[test]
 fn an_indication_has_no_more_lists_than_the_behaviour_allows() {
     let bench = Bench::new();
