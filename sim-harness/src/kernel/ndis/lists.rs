@@ -82,6 +82,8 @@ struct Record {
     given: Option<(Shape, usize)>,
     /// The MDLs it went out of the driver's hands with.
     in_flight: Vec<usize>,
+    /// Its NET_BUFFERs.
+    buffers: Vec<usize>,
     /// Its memory.
     blocks: Vec<Block>,
 }
@@ -119,14 +121,14 @@ impl State {
     fn buffers_of(&self, nbl: Nbl) -> Result<Vec<*mut NET_BUFFER>, usize> {
         let mut all = Vec::new();
         // SAFETY: a list in the table is alive.
-        let mut next = unsafe { (&raw const (*nbl.0).FirstNetBuffer).read() };
+        let mut next = unsafe { (*nbl.0).FirstNetBuffer };
         while !next.is_null() {
             if !self.buffers.contains_key(&next.addr()) || all.contains(&next) {
                 return Err(next.addr());
             }
             all.push(next);
             // SAFETY: a NET_BUFFER in the table is alive.
-            next = unsafe { (&raw const (*next).Next).read() };
+            next = unsafe { (*next).Next };
         }
         Ok(all)
     }
@@ -145,7 +147,7 @@ impl State {
     /// Takes a list and its NET_BUFFERs out of the table; its memory is the caller's to free.
     fn forget(&mut self, nbl: Nbl) -> Option<Record> {
         let mut record = self.records.remove(&nbl.address())?;
-        for (_, buffer) in self.buffers.extract_if(.., |_, buffer| buffer.list == nbl.address()) {
+        for buffer in record.buffers.iter().filter_map(|buffer| self.buffers.remove(buffer)) {
             record.blocks.extend(buffer.retreated.into_iter().flat_map(|retreated| retreated.blocks));
         }
         if let Kind::Clone { parent, .. } = record.kind
@@ -181,7 +183,7 @@ impl Lists {
         let mut next = std::ptr::null_mut();
         for nbl in lists.iter().rev() {
             // SAFETY: the caller has these lists.
-            unsafe { (&raw mut (*nbl.0).Next).write(next) };
+            unsafe { (*nbl.0).Next = next };
             next = nbl.0;
         }
         next
@@ -236,9 +238,8 @@ fn take_for_free(machine: &Machine, nbl: Nbl, call: &str, clone: bool) -> Option
         machine.violation("nbl", format!("{call}: list {:#x} {is}", nbl.address()));
     }
     making::check_end(machine, nbl, call);
-    let retreated =
-        state.buffers.values().filter(|buffer| buffer.list == nbl.address() && !buffer.retreated.is_empty());
-    if retreated.count() > 0 {
+    let mut buffers = record.buffers.iter().filter_map(|buffer| state.buffers.get(buffer));
+    if buffers.any(|buffer| !buffer.retreated.is_empty()) {
         let text = format!("{call}: list {:#x} still has MDLs of NdisRetreatNetBufferDataStart", nbl.address());
         machine.violation("nbl", text);
     }

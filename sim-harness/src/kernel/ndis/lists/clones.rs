@@ -85,12 +85,12 @@ fn describe(
     for (address, bytes) in data::parts(machine, original)? {
         let mdl = making.mdl(address, bytes)?;
         // SAFETY: a fresh MDL.
-        unsafe { (&raw mut (*mdl).MdlFlags).write(MDL_SOURCE_IS_NONPAGED_POOL | MDL_PARTIAL) };
+        unsafe { (*mdl).MdlFlags = MDL_SOURCE_IS_NONPAGED_POOL | MDL_PARTIAL };
         if first.is_null() {
             first = mdl;
         } else {
             // SAFETY: made in the turn before.
-            unsafe { (&raw mut (*last).Next).write(mdl) };
+            unsafe { (*last).Next = mdl };
         }
         last = mdl;
     }
@@ -109,7 +109,7 @@ fn clone(machine: &Machine, original: Nbl, pools: (NDIS_HANDLE, NDIS_HANDLE), fl
         // SAFETY: a NET_BUFFER of the table, which is alive.
         let head = unsafe { buffer.read() };
         // SAFETY: a fresh NET_BUFFER.
-        unsafe { (&raw mut (*new).ChecksumBias).write(head.ChecksumBias) };
+        unsafe { (*new).ChecksumBias = head.ChecksumBias };
         describe(machine, &mut making, new, &head, flags)?;
     }
     if let Some(parent) = machine.ndis.lists.state().records.get_mut(&original.address()) {
@@ -132,9 +132,9 @@ fn copy_info(to: Nbl, from: Nbl, entries: &[NDIS_NET_BUFFER_LIST_INFO], way: Hol
     for &entry in entries {
         let entry = entry as usize;
         // SAFETY: a list of the table, which is alive and the driver's.
-        let value = unsafe { (&raw const (*from.0).NetBufferListInfo[entry]).read() };
+        let value = unsafe { (*from.0).NetBufferListInfo[entry] };
         // SAFETY: as above.
-        unsafe { (&raw mut (*to.0).NetBufferListInfo[entry]).write(value) };
+        unsafe { (*to.0).NetBufferListInfo[entry] = value };
     }
     if let Some(record) = state.records.get_mut(&to.address())
         && let Kind::Clone { parent, copied, .. } = &mut record.kind

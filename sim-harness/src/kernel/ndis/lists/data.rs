@@ -55,7 +55,7 @@ pub(super) fn chain_bytes(machine: &Machine, first: *mut MDL) -> usize {
 pub(super) fn mdls_of(machine: &Machine, buffers: &[*mut NET_BUFFER]) -> Vec<usize> {
     let chains = buffers.iter().map(|buffer| {
         // SAFETY: NET_BUFFERs of the table, which are alive.
-        unsafe { (&raw const (**buffer).MdlChain).read() }
+        unsafe { (**buffer).MdlChain }
     });
     chains.flat_map(|first| chain(machine, first)).map(|(mdl, _)| mdl.addr()).collect()
 }
@@ -203,7 +203,7 @@ fn drop_front(
 ) -> u32 {
     loop {
         // SAFETY: in the table, and the driver's.
-        let first = unsafe { (&raw const (*buffer).MdlChain).read() };
+        let first = unsafe { (*buffer).MdlChain };
         let Some((_, head)) = chain(machine, first).into_iter().next() else { return offset };
         let mut state = machine.ndis.lists.state();
         let Some(known) = state.buffers.get_mut(&buffer.addr()) else { return offset };
@@ -212,7 +212,7 @@ fn drop_front(
         drop(state);
         offset -= head.ByteCount;
         // SAFETY: as above.
-        unsafe { (&raw mut (*buffer).MdlChain).write(head.Next) };
+        unsafe { (*buffer).MdlChain = head.Next };
         if gone.blocks.is_empty() {
             // SAFETY: the page: the address of a NetFreeMdl function, or null.
             let Some(free) = (unsafe { std::mem::transmute::<*mut c_void, FreeMdl>(handler) }) else {
@@ -297,7 +297,7 @@ ndk_types::abi! {
             offset = drop_front(&machine, buffer, offset, handler);
         }
         // SAFETY: in the table, and the driver's.
-        let first = unsafe { (&raw const (*buffer).MdlChain).read() };
+        let first = unsafe { (*buffer).MdlChain };
         describe(&machine, buffer, first, offset, length);
     }
 
@@ -320,9 +320,9 @@ ndk_types::abi! {
         }
         let Some((mdl, blocks)) = front(&machine, room, handler) else { return NDIS_STATUS_RESOURCES };
         // SAFETY: a fresh MDL.
-        unsafe { (&raw mut (*mdl).Next).write(head.MdlChain) };
+        unsafe { (*mdl).Next = head.MdlChain };
         // SAFETY: as above.
-        let bytes = unsafe { (&raw const (*mdl).ByteCount).read() };
+        let bytes = unsafe { (*mdl).ByteCount };
         if let Some(known) = machine.ndis.lists.state().buffers.get_mut(&buffer.addr()) {
             known.retreated.push(Retreated { mdl: mdl.addr(), blocks });
         }

@@ -38,7 +38,7 @@ impl Block {
 /// The end of a list's information is as it was, or a violation.
 pub(super) fn check_end(machine: &Machine, nbl: Nbl, call: &str) {
     // SAFETY: the caller has the list.
-    let end = unsafe { (&raw const (*nbl.0).NetBufferListInfo[INFO]).read() };
+    let end = unsafe { (*nbl.0).NetBufferListInfo[INFO] };
     if end.addr() != END {
         let text = format!("{call}: list {:#x}: NetBufferListInfo was written past entry {INFO}", nbl.address());
         machine.violation("nbl", text);
@@ -88,9 +88,9 @@ impl<'a> Making<'a> {
         let block = Block::new(machine, size)?;
         let list = block.0.cast::<NET_BUFFER_LIST>();
         // SAFETY: just allocated, with room for it.
-        unsafe { (&raw mut (*list).NdisPoolHandle).write(ptr::without_provenance_mut(pool)) };
+        unsafe { (*list).NdisPoolHandle = ptr::without_provenance_mut(pool) };
         // SAFETY: as above.
-        unsafe { (&raw mut (*list).NetBufferListInfo[INFO]).write(ptr::without_provenance_mut(END)) };
+        unsafe { (*list).NetBufferListInfo[INFO] = ptr::without_provenance_mut(END) };
         let room = preallocated.then(|| list.wrapping_add(1).cast());
         Some(Self { machine, nbl: Nbl(list), blocks: vec![block], buffers: Vec::new(), room })
     }
@@ -117,12 +117,12 @@ impl<'a> Making<'a> {
             None => self.block(size_of::<NET_BUFFER>())?.cast(),
         };
         // SAFETY: a fresh NET_BUFFER, with room for it.
-        unsafe { (&raw mut (*buffer).NdisPoolHandle).write(ptr::without_provenance_mut(pool)) };
+        unsafe { (*buffer).NdisPoolHandle = ptr::without_provenance_mut(pool) };
         match self.buffers.last() {
             // SAFETY: a NET_BUFFER of this list.
-            Some(&(last, _)) => unsafe { (&raw mut (*last).Next).write(buffer) },
+            Some(&(last, _)) => unsafe { (*last).Next = buffer },
             // SAFETY: the list is ours.
-            None => unsafe { (&raw mut (*self.nbl.0).FirstNetBuffer).write(buffer) },
+            None => unsafe { (*self.nbl.0).FirstNetBuffer = buffer },
         }
         self.buffers.push((buffer, pool));
         Some(buffer)
@@ -131,12 +131,13 @@ impl<'a> Making<'a> {
     /// Puts the list into the table.
     pub(super) fn done(mut self, kind: Kind, maker: Holder) -> Nbl {
         let mut state = self.machine.ndis.lists.state();
-        for (buffer, pool) in std::mem::take(&mut self.buffers) {
+        let buffers: Vec<_> = self.buffers.iter().map(|(buffer, _)| buffer.addr()).collect();
+        for &(buffer, pool) in &self.buffers {
             state.buffers.insert(buffer.addr(), Buffer { list: self.nbl.address(), pool, retreated: Vec::new() });
         }
         let blocks = std::mem::take(&mut self.blocks);
         let (lent, given, in_flight) = (None, None, Vec::new());
-        let record = Record { kind, maker, holder: maker, lent, clones: 0, given, in_flight, blocks };
+        let record = Record { kind, maker, holder: maker, lent, clones: 0, given, in_flight, buffers, blocks };
         state.records.insert(self.nbl.address(), record);
         self.nbl
     }

@@ -32,7 +32,7 @@ fn fill(machine: &Machine, making: &mut Making<'_>, buffer: *mut NET_BUFFER, fra
             first = mdl;
         } else {
             // SAFETY: made in the turn before.
-            unsafe { (&raw mut (*last).Next).write(mdl) };
+            unsafe { (*last).Next = mdl };
         }
         last = mdl;
     }
@@ -55,7 +55,7 @@ impl Lists {
             fill(machine, &mut making, buffer, frame)?;
         }
         // SAFETY: a fresh list.
-        unsafe { (&raw mut (*making.nbl.0).SourceHandle).write(ptr::without_provenance_mut(source)) };
+        unsafe { (*making.nbl.0).SourceHandle = ptr::without_provenance_mut(source) };
         Some(making.done(Kind::Native, holder))
     }
 

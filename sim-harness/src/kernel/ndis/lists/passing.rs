@@ -8,12 +8,12 @@ impl Nbl {
     /// The link. The list is in the table.
     fn next(self) -> *mut NET_BUFFER_LIST {
         // SAFETY: a list in the table is alive.
-        unsafe { (&raw const (*self.0).Next).read() }
+        unsafe { (*self.0).Next }
     }
 
     fn parent(self) -> usize {
         // SAFETY: as above.
-        unsafe { (&raw const (*self.0).ParentNetBufferList).read() }.addr()
+        unsafe { (*self.0).ParentNetBufferList }.addr()
     }
 }
 

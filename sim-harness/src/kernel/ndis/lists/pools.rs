@@ -87,7 +87,7 @@ fn allocate<'a>(
         // SAFETY: just allocated, with room for it.
         unsafe { context.write(head) };
         // SAFETY: a fresh list.
-        unsafe { (&raw mut (*making.nbl.0).Context).write(context) };
+        unsafe { (*making.nbl.0).Context = context };
     }
     Some(making)
 }
@@ -139,7 +139,7 @@ ndk_types::abi! {
     ) -> NDIS_HANDLE {
         let (machine, call) = (Machine::current(), "NdisAllocateNetBufferListPool");
         // SAFETY: the page: parameters, which start with a header.
-        let header = unsafe { (&raw const (*parameters).Header).read() };
+        let header = unsafe { (*parameters).Header };
         let sizes = [
             NDIS_SIZEOF_NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1,
             NDIS_SIZEOF_NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_2,
@@ -149,15 +149,15 @@ ndk_types::abi! {
             return ptr::null_mut();
         }
         // SAFETY: the members below are of revision 1.
-        let protocol = unsafe { (&raw const (*parameters).ProtocolId).read() };
+        let protocol = unsafe { (*parameters).ProtocolId };
         // SAFETY: as above.
-        let net_buffer = unsafe { (&raw const (*parameters).fAllocateNetBuffer).read() } != 0;
+        let net_buffer = unsafe { (*parameters).fAllocateNetBuffer } != 0;
         // SAFETY: as above.
-        let context = unsafe { (&raw const (*parameters).ContextSize).read() };
+        let context = unsafe { (*parameters).ContextSize };
         // SAFETY: as above.
-        let tag = unsafe { (&raw const (*parameters).PoolTag).read() };
+        let tag = unsafe { (*parameters).PoolTag };
         // SAFETY: as above.
-        let data = unsafe { (&raw const (*parameters).DataSize).read() };
+        let data = unsafe { (*parameters).DataSize };
         let faults = [
             (protocol != NDIS_PROTOCOL_ID_DEFAULT, "an intermediate driver's ProtocolId is NDIS_PROTOCOL_ID_DEFAULT"),
             (!context.is_multiple_of(ALIGNMENT), "ContextSize is no multiple of MEMORY_ALLOCATION_ALIGNMENT"),
@@ -188,16 +188,16 @@ ndk_types::abi! {
     ) -> NDIS_HANDLE {
         let (machine, call) = (Machine::current(), "NdisAllocateNetBufferPool");
         // SAFETY: the page: parameters, which start with a header.
-        let header = unsafe { (&raw const (*parameters).Header).read() };
+        let header = unsafe { (*parameters).Header };
         let sizes =
             [NDIS_SIZEOF_NET_BUFFER_POOL_PARAMETERS_REVISION_1, NDIS_SIZEOF_NET_BUFFER_POOL_PARAMETERS_REVISION_2];
         if !check_header(&machine, "NET_BUFFER_POOL_PARAMETERS", header, sizes) {
             return ptr::null_mut();
         }
         // SAFETY: the members below are of revision 1.
-        let tag = unsafe { (&raw const (*parameters).PoolTag).read() };
+        let tag = unsafe { (*parameters).PoolTag };
         // SAFETY: as above.
-        let data = unsafe { (&raw const (*parameters).DataSize).read() };
+        let data = unsafe { (*parameters).DataSize };
         if wrong(&machine, call, &[(tag == 0, "PoolTag is 0")]) || machine.take_failure(call) {
             return ptr::null_mut();
         }
