@@ -4,9 +4,7 @@
 
 use super::Machine;
 use super::irql::{self, Irql};
-use super::machine::on_import;
-use super::stack::Gate;
-use super::wdk::{self, KDPC, KEVENT, LARGE_INTEGER, MDL, ntddk};
+use super::wdk::{self, KDPC, KEVENT, LARGE_INTEGER, MDL};
 use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +19,8 @@ fn machine() -> (Arc<Machine>, Arc<AtomicU64>) {
 
 /// Calls `$name` as an image does.
 macro_rules! import {
-    ($name:ident $(, $argument:expr)*) => {{
+    ($name:ident $(, $argument:expr)* $(,)?) => {{
+        use $crate::kernel::{Machine, machine::on_import, stack::Gate, wdk::ntddk};
         let name = stringify!($name);
         let (place, address) = Machine::current().export_place("ntoskrnl.exe", name).expect(name);
         on_import(Gate::new(name.to_owned(), place, address, on_import).import());
@@ -31,9 +30,10 @@ macro_rules! import {
         unsafe { function($($argument),*) }
     }};
 }
+pub(super) use import;
 
 /// The rules that `driver` breaks, with the calls it breaks them in.
-fn broken(driver: impl FnOnce(&Arc<Machine>, &AtomicU64)) -> Vec<(&'static str, &'static str)> {
+pub(super) fn broken(driver: impl FnOnce(&Arc<Machine>, &AtomicU64)) -> Vec<(&'static str, &'static str)> {
     let (machine, clock) = machine();
     machine.enter(|| driver(&machine, &clock));
     irql::set(Irql::Passive);

@@ -71,6 +71,7 @@ impl Driver {
             driver.end();
             return Err(StartError::Entry(status));
         }
+        super::nt::io::entered(machine, driver.object());
         machine.settle();
         Ok(driver)
     }

@@ -5,6 +5,7 @@
 pub mod deferred;
 pub mod event_log;
 pub mod events;
+pub mod io;
 pub mod locks;
 pub mod mdl;
 pub mod memory;
@@ -37,6 +38,8 @@ pub struct Nt {
     timers: timers::Timers,
     mdls: mdl::Mdls,
     locks: locks::Locks,
+    /// The I/O manager.
+    pub io: io::Io,
     dice: Mutex<Dice>,
 }
 
@@ -50,6 +53,7 @@ impl Nt {
             timers: timers::Timers::default(),
             mdls: mdl::Mdls::default(),
             locks: locks::Locks::default(),
+            io: io::Io::default(),
             dice: Mutex::new(Dice::new(seed, 0x6e74)),
         }
     }
@@ -83,6 +87,7 @@ impl Nt {
         leaks.extend(self.timers.leaks());
         leaks.extend(self.deferred.leaks());
         leaks.extend(self.mdls.leaks());
+        leaks.extend(self.io.leaks());
         if self.memory.mappings() > 0 {
             leaks.push(format!("{} mappings of locked pages", self.memory.mappings()));
         }
@@ -100,5 +105,6 @@ pub fn exports() -> Vec<Export> {
     all.extend(deferred::exports());
     all.extend(timers::exports());
     all.extend(mdl::exports());
+    all.extend(io::exports());
     all
 }

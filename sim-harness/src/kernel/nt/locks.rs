@@ -48,7 +48,12 @@ pub fn held() -> usize {
     HELD.with_borrow(Vec::len)
 }
 
-fn acquire(lock: PKSPIN_LOCK) {
+/// Whether this processor holds a lock.
+pub fn holds(lock: PKSPIN_LOCK) -> bool {
+    HELD.with_borrow(|held| held.contains(&lock.addr()))
+}
+
+pub(super) fn acquire(lock: PKSPIN_LOCK) {
     let machine = Machine::current();
     // SAFETY: the page of KeAcquireSpinLock: a lock in resident memory that was initialized.
     let word = unsafe { lock.read() };
@@ -61,7 +66,7 @@ fn acquire(lock: PKSPIN_LOCK) {
     machine.nt.locks.take(&machine, lock.addr());
 }
 
-fn release(lock: PKSPIN_LOCK) {
+pub(super) fn release(lock: PKSPIN_LOCK) {
     let machine = Machine::current();
     // SAFETY: the page of KeReleaseSpinLock: a lock that the caller holds.
     let word = unsafe { lock.read() };

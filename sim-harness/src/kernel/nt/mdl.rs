@@ -8,7 +8,8 @@ use crate::exports;
 use crate::kernel::Machine;
 use crate::kernel::export::Export;
 use crate::kernel::wdk::{
-    BOOLEAN, KPROCESSOR_MODE, MDL, MEMORY_CACHING_TYPE, PIRP, PMDL, PVOID, ULONG, types::_MEMORY_CACHING_TYPE,
+    BOOLEAN, KPROCESSOR_MODE, LOCK_OPERATION, MDL, MEMORY_CACHING_TYPE, PIRP, PMDL, PVOID, ULONG, types,
+    types::_MEMORY_CACHING_TYPE,
 };
 use ndk_types::{
     MDL_IO_SPACE, MDL_MAPPED_TO_SYSTEM_VA, MDL_PAGES_LOCKED, MDL_PARTIAL, MDL_PARTIAL_HAS_BEEN_MAPPED,
@@ -20,6 +21,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The tag of MDLs, as the real kernel has it.
 const TAG: u32 = u32::from_le_bytes(*b"Mdl ");
+/// MDL_WRITE_OPERATION: the pages were locked to be written.
+const MDL_WRITE_OPERATION: i16 = 0x80;
 const NO_WRITE: u32 = 0x8000_0000;
 
 /// MDLs that were allocated and not freed.
@@ -87,6 +90,24 @@ pub fn free(machine: &Machine, mdl: PMDL) {
     let _ = machine.nt.pool.free(&machine.nt.memory, mdl.cast(), 0);
 }
 
+/// Ends the mapping of locked pages, if there is one, and unlocks them; false when they were not locked.
+fn unlock(machine: &Machine, mdl: PMDL) -> bool {
+    // SAFETY: the page of MmUnlockPages: an MDL whose pages are locked.
+    let head = unsafe { &mut *mdl };
+    if head.MdlFlags & MDL_MAPPED_TO_SYSTEM_VA != 0 {
+        machine.nt.memory.unmap(head.MappedSystemVa.cast::<u8>().map_addr(|at| at & !(PAGE - 1)));
+    }
+    let locked = head.MdlFlags & MDL_PAGES_LOCKED != 0;
+    head.MdlFlags &= !(MDL_PAGES_LOCKED | MDL_MAPPED_TO_SYSTEM_VA);
+    locked
+}
+
+/// Unlocks the pages of an MDL and frees it, as the I/O manager does with a request's.
+pub fn release(machine: &Machine, mdl: PMDL) {
+    unlock(machine, mdl);
+    free(machine, mdl);
+}
+
 /// Describes memory of the machine: fills in the page numbers; false for memory that is none of the machine's.
 pub fn describe(machine: &Machine, mdl: PMDL, address: usize) -> bool {
     // SAFETY: a valid MDL.
@@ -127,6 +148,32 @@ ndk_types::abi! {
         }
         head.MappedSystemVa = head.StartVa.map_addr(|start| start + head.ByteOffset as usize);
         head.MdlFlags |= MDL_SOURCE_IS_NONPAGED_POOL;
+    }
+
+    unsafe extern "C" fn mm_probe_and_lock_pages(mdl: PMDL, _mode: KPROCESSOR_MODE, operation: LOCK_OPERATION) {
+        let machine = Machine::current();
+        // SAFETY: the page: an MDL whose pages are not locked.
+        let head = unsafe { &mut *mdl };
+        let address = head.StartVa.addr() + head.ByteOffset as usize;
+        if head.MdlFlags & (MDL_PAGES_LOCKED | MDL_SOURCE_IS_NONPAGED_POOL) != 0 {
+            machine.violation("mdl", format!("MmProbeAndLockPages of pages at {address:#x} that are locked"));
+        }
+        // The real function raises an exception for what is no memory; there is none to raise here.
+        if !describe(&machine, mdl, address) {
+            machine.violation("mdl", format!("MmProbeAndLockPages of {address:#x}, which is no memory of the machine"));
+            return;
+        }
+        head.MdlFlags |= MDL_PAGES_LOCKED;
+        if operation != types::_LOCK_OPERATION::IoReadAccess {
+            head.MdlFlags |= MDL_WRITE_OPERATION;
+        }
+    }
+
+    unsafe extern "C" fn mm_unlock_pages(mdl: PMDL) {
+        let machine = Machine::current();
+        if !unlock(&machine, mdl) {
+            machine.violation("mdl", format!("MmUnlockPages of MDL {:#x}, whose pages are not locked", mdl.addr()));
+        }
     }
 
     unsafe extern "C" fn mm_map_locked_pages_specify_cache(
@@ -182,6 +229,8 @@ pub(super) fn exports() -> impl IntoIterator<Item = Export> {
         IoAllocateMdl <= Dispatch = io_allocate_mdl,
         IoFreeMdl <= Dispatch = io_free_mdl,
         MmBuildMdlForNonPagedPool <= Dispatch = mm_build_mdl_for_non_paged_pool,
+        MmProbeAndLockPages <= Dispatch = mm_probe_and_lock_pages,
+        MmUnlockPages <= Dispatch = mm_unlock_pages,
         MmMapLockedPagesSpecifyCache <= Dispatch = mm_map_locked_pages_specify_cache,
         MmUnmapLockedPages <= Dispatch = mm_unmap_locked_pages,
     }
