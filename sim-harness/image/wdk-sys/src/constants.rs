@@ -1,14 +1,11 @@
 //! Constants that wdk-sys has, by hand or from the headers.
 
-use crate::{NTSTATUS, POOL_FLAGS, PVOID, PWDF_OBJECT_ATTRIBUTES};
+use crate::{NTSTATUS, POOL_FLAGS};
 
 pub const POOL_FLAG_UNINITIALIZED: POOL_FLAGS = 0x2;
 pub const POOL_FLAG_CACHE_ALIGNED: POOL_FLAGS = 0x8;
 pub const POOL_FLAG_NON_PAGED: POOL_FLAGS = 0x40;
 pub const POOL_FLAG_PAGED: POOL_FLAGS = 0x100;
-
-pub const WDF_NO_OBJECT_ATTRIBUTES: PWDF_OBJECT_ATTRIBUTES = core::ptr::null_mut();
-pub const WDF_NO_HANDLE: PVOID = core::ptr::null_mut();
 
 pub const STATUS_SUCCESS: NTSTATUS = 0;
 pub const STATUS_PENDING: NTSTATUS = 0x103;

@@ -1,4 +1,5 @@
-//! Stand-in for wdk-sys 0.5.2 as it is for a KMDF 1.33 driver: what the driver uses and no more, in the shapes bindgen gives.
+//! Stand-in for wdk-sys 0.5.2 as it is for a KMDF 1.33 driver, or, without the feature `kmdf`, for a WDM driver: what the drivers
+//! use and no more, in the shapes bindgen gives.
 //!
 //! `types.rs` and `ntddk.rs` are also read by the simulated kernel, which implements the functions.
 
@@ -25,13 +26,18 @@ macro_rules! imports {
 mod constants;
 mod guard;
 pub mod ntddk;
+mod stack_probe;
+#[cfg(feature = "kmdf")]
 mod start;
 mod types;
+#[cfg(feature = "kmdf")]
 mod wdf;
 
 pub use constants::*;
+#[cfg(feature = "kmdf")]
 pub use start::*;
 pub use types::*;
+#[cfg(feature = "kmdf")]
 pub use wdf::*;
 
 #[unsafe(no_mangle)]

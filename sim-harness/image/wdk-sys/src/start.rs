@@ -1,5 +1,4 @@
-//! What WdfDriverEntry.lib puts before DriverEntry: bind the framework, call the driver, unbind when it unloads (W-05); and the
-//! stack probe.
+//! What WdfDriverEntry.lib puts before DriverEntry: bind the framework, call the driver, unbind when it unloads (W-05).
 
 use crate::*;
 
@@ -136,28 +135,4 @@ unsafe extern "C" fn miniport_unload(globals: PWDF_DRIVER_GLOBALS, driver: WDFDR
 unsafe fn unbind() {
     // SAFETY: the caller's contract: bound.
     let _ = unsafe { WdfVersionUnbind(&raw mut REGISTRY_PATH, &raw mut BIND_INFO, WdfDriverGlobals) };
-}
-
-/// The stack probe that compiled code calls before it takes more than a page: the size is in RAX, and every register stays (W-41).
-#[unsafe(no_mangle)]
-#[unsafe(naked)]
-pub unsafe extern "C" fn __chkstk() {
-    core::arch::naked_asm!(
-        "push rcx",
-        "push rax",
-        "lea rcx, [rsp + 24]",
-        "2:",
-        "cmp rax, 4096",
-        "jb 3f",
-        "sub rcx, 4096",
-        "test [rcx], rcx",
-        "sub rax, 4096",
-        "jmp 2b",
-        "3:",
-        "sub rcx, rax",
-        "test [rcx], rcx",
-        "pop rax",
-        "pop rcx",
-        "ret",
-    )
 }

@@ -75,6 +75,9 @@ pub struct _WDF_OBJECT_ATTRIBUTES {
 pub type WDF_OBJECT_ATTRIBUTES = _WDF_OBJECT_ATTRIBUTES;
 pub type PWDF_OBJECT_ATTRIBUTES = *mut _WDF_OBJECT_ATTRIBUTES;
 
+pub const WDF_NO_OBJECT_ATTRIBUTES: PWDF_OBJECT_ATTRIBUTES = core::ptr::null_mut();
+pub const WDF_NO_HANDLE: PVOID = core::ptr::null_mut();
+
 pub mod _WDF_DRIVER_INIT_FLAGS {
     pub type Type = i32;
     pub const WdfDriverInitNonPnpDriver: Type = 1;
