@@ -1,10 +1,10 @@
 //! The client's side: connects, measures, disconnects.
 
-mod core;
+mod turns;
 
-pub use self::core::{check, salt};
+pub use self::turns::{check, salt};
 
-use self::core::{ClientCore, Setup};
+use self::turns::{ClientCore, Setup};
 use crate::course::Kind;
 use crate::endpoint::{Endpoint, Shape};
 use crate::hello::{Hello, LENGTH, Mode, Welcome};
@@ -36,13 +36,8 @@ struct Plan {
 /// Measures latencies.
 pub fn ping(job: &Job, adapter: &Adapter, wanted: &Ping) -> Result<PingReport, NTSTATUS> {
     let hello = Hello { mode: Mode::Echo, verify: false, size: wanted.size, depth: 1, count: wanted.count };
-    let plan = Plan {
-        local: wanted.local,
-        remote: wanted.remote,
-        hello,
-        timeout: wanted.timeout,
-        samples: wanted.count,
-    };
+    let plan =
+        Plan { local: wanted.local, remote: wanted.remote, hello, timeout: wanted.timeout, samples: wanted.count };
     connected(job, adapter, &plan, |endpoint| {
         let mut report = PingReport::default();
         let places: [(u32, Kind, &mut Latency); 3] = [

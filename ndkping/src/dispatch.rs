@@ -1,7 +1,7 @@
 //! What the I/O manager calls: opens, closes, and requests, which are looked at here and answered by jobs.
 
 use crate::entry::driver;
-use crate::ioctl::{self, Address, Bandwidth, Listen, Ping, QueryAdapter, VersionReport};
+use crate::ioctl::{self, Address, Bandwidth, Listen, Ping, VersionReport};
 use crate::irp::{self, Control, stack_location};
 use crate::job::Task;
 use ndk_types::{
@@ -25,17 +25,7 @@ macro_rules! plain {
     };
 }
 
-plain!(
-    VersionReport,
-    QueryAdapter,
-    AdapterReport,
-    Listen,
-    Listening,
-    Ping,
-    PingReport,
-    Bandwidth,
-    BandwidthReport
-);
+plain!(VersionReport, QueryAdapter, AdapterReport, Listen, Listening, Ping, PingReport, Bandwidth, BandwidthReport);
 
 /// IRP_MJ_CREATE and IRP_MJ_CLOSE: anybody whom the device's security lets may open it.
 ///

@@ -75,7 +75,7 @@ impl Registered {
     pub fn fill(&self, piece: Piece, salt: u64) {
         for (place, byte) in pattern::bytes(piece.length as usize, salt).enumerate() {
             // SAFETY: inside the piece; no request on it is under way.
-            unsafe { piece.base.add(place).write_volatile(byte) };
+            unsafe { piece.at(place).write_volatile(byte) };
         }
     }
 
@@ -83,7 +83,7 @@ impl Registered {
     pub fn matches(&self, piece: Piece, salt: u64) -> bool {
         pattern::bytes(piece.length as usize, salt).enumerate().all(|(place, byte)| {
             // SAFETY: inside the piece; no request on it is under way.
-            let there = unsafe { piece.base.add(place).read_volatile() };
+            let there = unsafe { piece.at(place).read_volatile() };
             there == byte
         })
     }
@@ -92,7 +92,7 @@ impl Registered {
     pub fn write(&self, piece: Piece, bytes: &[u8]) {
         for (place, &byte) in bytes.iter().enumerate().take(piece.length as usize) {
             // SAFETY: inside the piece; no request on it is under way.
-            unsafe { piece.base.add(place).write_volatile(byte) };
+            unsafe { piece.at(place).write_volatile(byte) };
         }
     }
 
@@ -101,7 +101,7 @@ impl Registered {
         let mut bytes = [0; N];
         for (place, byte) in bytes.iter_mut().enumerate().take(piece.length as usize) {
             // SAFETY: inside the piece; no request on it is under way.
-            *byte = unsafe { piece.base.add(place).read_volatile() };
+            *byte = unsafe { piece.at(place).read_volatile() };
         }
         bytes
     }

@@ -55,7 +55,8 @@ pub fn driver() -> Option<&'static Driver> {
 /// The loader's contract.
 #[unsafe(export_name = "DriverEntry")]
 pub unsafe extern "system" fn driver_entry(object: PDRIVER_OBJECT, _registry_path: PCUNICODE_STRING) -> NTSTATUS {
-    let new = Driver { registration: Registration::new(), jobs: Jobs::new(), device: AtomicPtr::new(null_mut()) };
+    let new =
+        Driver { registration: Registration::unregistered(), jobs: Jobs::none(), device: AtomicPtr::new(null_mut()) };
     let Some(driver) = Block::try_new(new) else { return STATUS_INSUFFICIENT_RESOURCES };
     // SAFETY: the block stays where it is until it is deregistered.
     if let Err(status) = unsafe { driver.registration.register() } {
@@ -108,9 +109,8 @@ unsafe fn create_device(object: *mut DRIVER_OBJECT) -> Result<PDEVICE_OBJECT, NT
     let (mut name, mut link, mut device) = (string(&DEVICE), string(&LINK), null_mut());
     let characteristics = FILE_DEVICE_SECURE_OPEN;
     // SAFETY: IoCreateDevice: our driver object, a name, a place for the device, PASSIVE_LEVEL.
-    let status = unsafe {
-        IoCreateDevice(object, 0, &raw mut name, FILE_DEVICE_UNKNOWN, characteristics, 0, &raw mut device)
-    };
+    let status =
+        unsafe { IoCreateDevice(object, 0, &raw mut name, FILE_DEVICE_UNKNOWN, characteristics, 0, &raw mut device) };
     if !NT_SUCCESS(status) {
         return Err(status);
     }

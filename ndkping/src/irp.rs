@@ -14,12 +14,11 @@ use wdk_sys::{
 /// `irp` is a request that this driver holds.
 #[expect(clippy::multiple_unsafe_ops_per_block, reason = "one place, behind bindgen's unnamed unions")]
 pub unsafe fn stack_location(irp: PIRP) -> *mut IO_STACK_LOCATION {
-    // SAFETY: the caller's request; while a driver holds it, the unions are read as their Overlay and CurrentStackLocation.
+    // SAFETY: the caller's request; while a driver holds it, the unions are their Overlay and CurrentStackLocation.
     unsafe { (*irp).Tail.Overlay.__bindgen_anon_2.__bindgen_anon_1.CurrentStackLocation }
 }
 
 /// Where a driver keeps what it likes while it holds the request.
-#[expect(clippy::multiple_unsafe_ops_per_block, reason = "one place, behind bindgen's unnamed unions")]
 unsafe fn driver_context(irp: PIRP) -> *mut *mut c_void {
     // SAFETY: the caller's request; the place is computed, not read.
     unsafe { (&raw mut (*irp).Tail.Overlay.__bindgen_anon_1.__bindgen_anon_1.DriverContext).cast() }
@@ -43,16 +42,20 @@ impl Control {
     pub unsafe fn new(irp: PIRP) -> Self {
         // SAFETY: the caller's request.
         let stack = unsafe { stack_location(irp) };
-        // SAFETY: the major function says which parameters there are.
-        let parameters = unsafe { (&raw const (*stack).Parameters.DeviceIoControl).read() };
+        // SAFETY: our own stack location; the place is computed.
+        let parameters = unsafe { &raw const (*stack).Parameters.DeviceIoControl };
+        // SAFETY: the major function says that these parameters are there.
+        let parameters = unsafe { parameters.read() };
         let (input, output) = (parameters.InputBufferLength, parameters.OutputBufferLength);
         Self { irp, code: parameters.IoControlCode, input, output }
     }
 
     /// The system buffer: input and output of METHOD_BUFFERED.
     fn buffer(&self) -> *mut c_void {
-        // SAFETY: `new`'s contract; METHOD_BUFFERED reads this union as its SystemBuffer.
-        unsafe { (&raw const (*self.irp).AssociatedIrp.SystemBuffer).read() }
+        // SAFETY: `new`'s contract; the place is computed.
+        let buffer = unsafe { &raw const (*self.irp).AssociatedIrp.SystemBuffer };
+        // SAFETY: METHOD_BUFFERED reads this union as its SystemBuffer.
+        unsafe { buffer.read() }
     }
 
     /// The structure that came in, if it is all there. `T` is made of integers: every bit pattern is a value.
@@ -86,8 +89,10 @@ impl Control {
 /// # Safety
 /// This driver holds the request, and does not touch it after.
 pub unsafe fn complete(irp: PIRP, status: NTSTATUS, information: usize) -> NTSTATUS {
+    // SAFETY: the caller's request; the place is computed.
+    let place = unsafe { &raw mut (*irp).IoStatus.__bindgen_anon_1.Status };
     // SAFETY: the caller's request.
-    unsafe { (*irp).IoStatus.__bindgen_anon_1.Status = status };
+    unsafe { place.write(status) };
     // SAFETY: as above.
     unsafe { (*irp).IoStatus.Information = information as _ };
     // SAFETY: IofCompleteRequest: completed once, by whoever holds it.
@@ -138,8 +143,10 @@ impl Pended {
         unsafe { context.write(owner.cast_mut().cast()) };
         // SAFETY: the context that the routine reads is there.
         unsafe { set_cancel_routine(irp, Some(cancel::<O>)) };
-        // SAFETY: the caller's request; the I/O manager sets the flag before it takes the routine.
-        let cancelled = unsafe { (&raw const (*irp).Cancel).read_volatile() } != 0;
+        // SAFETY: the caller's request; the place is computed.
+        let flag = unsafe { &raw const (*irp).Cancel };
+        // SAFETY: as above; the I/O manager sets the flag before it takes the routine.
+        let cancelled = unsafe { flag.read_volatile() } != 0;
         // Who takes the routine out decides: the I/O manager calls it, or nobody does.
         // SAFETY: as above.
         let ours = cancelled && !unsafe { set_cancel_routine(irp, None) }.is_null();
@@ -175,7 +182,7 @@ unsafe extern "C" fn cancel<O: OnCancel>(_device: PDEVICE_OBJECT, irp: *mut IRP)
     // SAFETY: `Pended::new` wrote it before it set this routine.
     let owner = unsafe { context.read() }.cast::<O>();
     // SAFETY: a request that is being cancelled.
-    let irql = unsafe { (&raw const (*irp).CancelIrql).read() };
+    let irql = unsafe { (*irp).CancelIrql };
     // SAFETY: IoReleaseCancelSpinLock: taken by whoever called us, at that IRQL.
     unsafe { IoReleaseCancelSpinLock(irql) };
     // SAFETY: the owner waits for `cancelled` before it completes the request and goes.

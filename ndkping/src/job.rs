@@ -5,7 +5,7 @@
 
 use crate::dispatch::Plain;
 use crate::ioctl;
-use crate::irp::{Control, OnCancel, Pended};
+use crate::irp::{OnCancel, Pended};
 use crate::kernel::{Block, Event, Guarded, Woken};
 use core::ffi::c_void;
 use core::ptr::{NonNull, null_mut};

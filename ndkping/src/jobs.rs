@@ -10,10 +10,8 @@ use crate::kernel::{Block, Guarded, Thread, sleep_milliseconds};
 use crate::ndk::Adapter;
 use crate::server;
 use core::ffi::c_void;
-use core::ptr::{NonNull, null_mut};
-use ndk_types::{
-    NTSTATUS, STATUS_CANCELLED, STATUS_DEVICE_NOT_READY, STATUS_INSUFFICIENT_RESOURCES, STATUS_PENDING,
-};
+use core::ptr::NonNull;
+use ndk_types::{NTSTATUS, STATUS_CANCELLED, STATUS_DEVICE_NOT_READY, STATUS_INSUFFICIENT_RESOURCES, STATUS_PENDING};
 use wdk_sys::PIRP;
 use wdk_sys::ntddk::PsTerminateSystemThread;
 
@@ -44,7 +42,7 @@ pub struct Jobs(Guarded<[Place; PLACES]>);
 
 impl Jobs {
     /// None.
-    pub const fn new() -> Self {
+    pub const fn none() -> Self {
         let none = [const { Place { state: State::Free, job: core::ptr::null(), thread: None } }; PLACES];
         Self(Guarded::new(none))
     }
@@ -86,9 +84,8 @@ impl Jobs {
     /// A free place, or one whose job has ended.
     fn claim(&self) -> Option<usize> {
         let (place, thread) = self.0.with(|places| {
-            let is_idle = |place: &Place| {
-                place.state == State::Free || (place.state == State::Ended && place.thread.is_some())
-            };
+            let is_idle =
+                |place: &Place| place.state == State::Free || (place.state == State::Ended && place.thread.is_some());
             let at = places.iter().position(is_idle)?;
             let place = places.get_mut(at)?;
             place.state = State::Claimed;

@@ -3,10 +3,6 @@
 //! Each function gives the status of its call; a request that pends is settled by its job. An object is closed once: closing takes
 //! it. Everything is callable at or below DISPATCH_LEVEL but what says otherwise.
 
-mod connection;
-
-pub use connection::OnDisconnect;
-
 use crate::job::{Pending, closed, created, requested};
 use crate::kernel::Buffer;
 use core::ffi::c_void;
@@ -35,6 +31,10 @@ macro_rules! call {
     };
 }
 
+mod connection;
+
+pub use connection::OnDisconnect;
+
 macro_rules! object {
     ($(#[$doc:meta])* $name:ident, $abi:ident $(, $close:ident)?) => {
         $(#[$doc])*
@@ -46,20 +46,20 @@ macro_rules! object {
         unsafe impl Sync for $name {}
 
         impl $name {
-            /// What a create call stored, or its completion brought.
-            fn made(status: NTSTATUS, stored: *mut $abi, pending: &Pending) -> Result<Self, NTSTATUS> {
-                if !NT_SUCCESS(status) {
-                    return Err(status);
-                }
-                // The out parameter is not touched when the call pends (COM-02).
-                let object = match NonNull::new(stored) {
-                    Some(object) => object,
-                    None => pending.object()?.cast(),
-                };
-                Ok(Self(object))
-            }
-
             $(
+                /// What a create call stored, or its completion brought.
+                fn made(status: NTSTATUS, stored: *mut $abi, pending: &Pending) -> Result<Self, NTSTATUS> {
+                    if !NT_SUCCESS(status) {
+                        return Err(status);
+                    }
+                    // The out parameter is not touched when the call pends (COM-02).
+                    let object = match NonNull::new(stored) {
+                        Some(object) => object,
+                        None => pending.object()?.cast(),
+                    };
+                    Ok(Self(object))
+                }
+
                 /// Closes it; settle what it gives.
                 pub fn close(self, pending: &Pending) -> NTSTATUS {
                     let context = pending.begin();
@@ -157,7 +157,11 @@ impl Adapter {
     }
 
     /// NdkCreatePd.
-    pub fn create_domain(&self, pending: &Pending, settle: impl FnOnce(NTSTATUS) -> NTSTATUS) -> Result<Domain, NTSTATUS> {
+    pub fn create_domain(
+        &self,
+        pending: &Pending,
+        settle: impl FnOnce(NTSTATUS) -> NTSTATUS,
+    ) -> Result<Domain, NTSTATUS> {
         let (mut domain, context) = (null_mut(), pending.begin());
         let status = settle(call!(self.0, NdkCreatePd, Some(created), context, &raw mut domain));
         Domain::made(status, domain, pending)
@@ -172,17 +176,8 @@ impl Adapter {
         settle: impl FnOnce(NTSTATUS) -> NTSTATUS,
     ) -> Result<Completions, NTSTATUS> {
         let (mut cq, context, none) = (null_mut(), pending.begin(), null_mut());
-        let status = settle(call!(
-            self.0,
-            NdkCreateCq,
-            depth,
-            notify.0,
-            notify.1,
-            none,
-            Some(created),
-            context,
-            &raw mut cq
-        ));
+        let status =
+            settle(call!(self.0, NdkCreateCq, depth, notify.0, notify.1, none, Some(created), context, &raw mut cq));
         Completions::made(status, cq, pending)
     }
 
@@ -206,8 +201,7 @@ impl Adapter {
     ) -> Result<Listener, NTSTATUS> {
         let (mut listener, context) = (null_mut(), pending.begin());
         let create: NDK_FN_CREATE_COMPLETION = Some(created);
-        let status =
-            settle(call!(self.0, NdkCreateListener, event.0, event.1, create, context, &raw mut listener));
+        let status = settle(call!(self.0, NdkCreateListener, event.0, event.1, create, context, &raw mut listener));
         Listener::made(status, listener, pending)
     }
 }
@@ -234,14 +228,17 @@ impl Domain {
         let (receive, initiator) = (depths.receive, depths.initiator);
         let create: NDK_FN_CREATE_COMPLETION = Some(created);
         let none = null_mut();
-        let status = settle(call!(
-            self.0, NdkCreateQp, cq, cq, none, receive, initiator, 1, 1, 0, create, context, &raw mut qp
-        ));
+        let status =
+            settle(call!(self.0, NdkCreateQp, cq, cq, none, receive, initiator, 1, 1, 0, create, context, &raw mut qp));
         QueuePair::made(status, qp, pending)
     }
 
     /// NdkCreateMr, for NdkRegisterMr.
-    pub fn create_region(&self, pending: &Pending, settle: impl FnOnce(NTSTATUS) -> NTSTATUS) -> Result<Region, NTSTATUS> {
+    pub fn create_region(
+        &self,
+        pending: &Pending,
+        settle: impl FnOnce(NTSTATUS) -> NTSTATUS,
+    ) -> Result<Region, NTSTATUS> {
         let (mut mr, context) = (null_mut(), pending.begin());
         let status = settle(call!(self.0, NdkCreateMr, 0, Some(created), context, &raw mut mr));
         Region::made(status, mr, pending)
@@ -304,6 +301,11 @@ pub struct Piece {
 }
 
 impl Piece {
+    /// The byte at a place, which is to be below its length.
+    pub fn at(self, place: usize) -> *mut u8 {
+        self.base.as_ptr().wrapping_add(place)
+    }
+
     fn sge(self) -> NDK_SGE {
         let address = NDK_SGE_ADDRESS { VirtualAddress: self.base.as_ptr().cast() };
         NDK_SGE { Anonymous: address, Length: self.length, MemoryRegionToken: self.token }

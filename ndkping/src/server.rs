@@ -2,9 +2,9 @@
 //!
 //! One thread accepts and takes down; what a connection does in between happens in its lane, in the CQ's callback.
 
-mod core;
+mod turns;
 
-use self::core::{INITIATOR_DEPTH, ServerCore};
+use self::turns::{INITIATOR_DEPTH, ServerCore};
 use crate::client::read_limits;
 use crate::endpoint::{Endpoint, Shape};
 use crate::hello::{Hello, Mode, Welcome};
@@ -12,8 +12,8 @@ use crate::ioctl::{BYTES_UNDER_WAY_MAX, DEPTH_MAX, Listen, Listening, PING_SIZE_
 use crate::job::{Job, Pending};
 use crate::kernel::Block;
 use crate::ndk::{Adapter, Connector, Depths, Listener, SocketAddress};
-use ::core::ffi::c_void;
-use ::core::ptr::NonNull;
+use core::ffi::c_void;
+use core::ptr::NonNull;
 use ndk_types::{
     NDK_CONNECTOR, NDK_FN_CONNECT_EVENT_CALLBACK, NDK_MR_FLAG_ALLOW_REMOTE_READ, NDK_MR_FLAG_ALLOW_REMOTE_WRITE,
     NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_PENDING,
@@ -37,7 +37,7 @@ pub fn serve(job: &Job, adapter: &Adapter, wanted: &Listen) -> Result<(), NTSTAT
     let reads = read_limits(&adapter.info()?);
     let pending = Block::try_new(Pending::new(job)).ok_or(ndk_types::STATUS_INSUFFICIENT_RESOURCES)?;
     let event: NDK_FN_CONNECT_EVENT_CALLBACK = Some(arrived);
-    let context = ::core::ptr::from_ref(job).cast_mut().cast();
+    let context = core::ptr::from_ref(job).cast_mut().cast();
     let listener = adapter.create_listener((event, context), &pending, |status| job.settle(&pending, status))?;
     let mut sessions = [const { None }; SESSIONS];
     let listening = start(job, &listener, at, &pending).map(|local| {
@@ -54,7 +54,12 @@ pub fn serve(job: &Job, adapter: &Adapter, wanted: &Listen) -> Result<(), NTSTAT
     listening
 }
 
-fn start(job: &Job, listener: &Listener, at: SocketAddress, pending: &Pending) -> Result<crate::ioctl::Address, NTSTATUS> {
+fn start(
+    job: &Job,
+    listener: &Listener,
+    at: SocketAddress,
+    pending: &Pending,
+) -> Result<crate::ioctl::Address, NTSTATUS> {
     let status = job.settle(pending, listener.listen(at, pending));
     if NT_SUCCESS(status) { listener.local_address() } else { Err(status) }
 }
@@ -163,7 +168,7 @@ fn is_served(hello: &Hello) -> bool {
 }
 
 fn shape(hello: Hello) -> Shape {
-    let plan = core::Layout::new(hello);
+    let plan = turns::Layout::new(hello);
     Shape {
         depths: Depths { receive: plan.receives.max(1), initiator: INITIATOR_DEPTH },
         messages: plan.messages(),

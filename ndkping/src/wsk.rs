@@ -27,7 +27,7 @@ unsafe impl Send for Registration {}
 
 impl Registration {
     /// Not registered.
-    pub const fn new() -> Self {
+    pub const fn unregistered() -> Self {
         let empty = WSK_REGISTRATION {
             ReservedRegistrationState: 0,
             ReservedRegistrationContext: null_mut(),

@@ -45,8 +45,7 @@ impl Event {
         let timeout = if milliseconds == 0 { null_mut() } else { &raw mut after };
         let mode = _MODE::KernelMode as KPROCESSOR_MODE;
         // SAFETY: KeWaitForSingleObject: an initialised event, not alertable, a valid time or none.
-        let status =
-            unsafe { KeWaitForSingleObject(self.0.get().cast(), _KWAIT_REASON::Executive, mode, 0, timeout) };
+        let status = unsafe { KeWaitForSingleObject(self.0.get().cast(), _KWAIT_REASON::Executive, mode, 0, timeout) };
         if status == STATUS_TIMEOUT { Woken::Timeout } else { Woken::Set }
     }
 }

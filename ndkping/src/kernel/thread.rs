@@ -46,9 +46,8 @@ impl Thread {
         }
         let (mut object, mode) = (null_mut(), _MODE::KernelMode as KPROCESSOR_MODE);
         // SAFETY: ObReferenceObjectByHandle: the handle just made, kernel mode, a place for the object.
-        let _ = unsafe {
-            ObReferenceObjectByHandle(handle, SYNCHRONIZE, null_mut(), mode, &raw mut object, null_mut())
-        };
+        let _ =
+            unsafe { ObReferenceObjectByHandle(handle, SYNCHRONIZE, null_mut(), mode, &raw mut object, null_mut()) };
         // SAFETY: ZwClose: the handle just made, closed once.
         let _ = unsafe { ZwClose(handle) };
         Ok(NonNull::new(object).map(Self))

@@ -36,7 +36,19 @@ impl Connector {
         let ((from, from_length), (to, to_length)) = ((from.pointer(), from.1), (to.pointer(), to.1));
         let qp = qp.0.as_ptr();
         call!(
-            self.0, NdkConnect, qp, from, from_length, to, to_length, reads.0, reads.1, bytes, length, complete, context
+            self.0,
+            NdkConnect,
+            qp,
+            from,
+            from_length,
+            to,
+            to_length,
+            reads.0,
+            reads.1,
+            bytes,
+            length,
+            complete,
+            context
         )
     }
 
