@@ -6,13 +6,16 @@
 //!
 //! * `tables`: what IP knows, as rows see it. `routing`: the best route, and the source address that goes with it.
 //! * `neighbours`: the cache and its questions. `frames`: those questions as frames, and the answers.
-//! * `notifications`: callbacks of changes. `rows`: the structures of netioapi.h. `imports`: what an image calls.
+//! * `notifications`: callbacks of changes. `rows`: the structures of netioapi.h.
+//! * `imports`, `conversions`: what an image calls.
 //!
 //! Where the documentation's pages are silent, and what is assumed there:
 //! * a destination without a route: STATUS_NETWORK_UNREACHABLE; a source address that is nobody's: STATUS_NOT_FOUND;
 //! * a neighbour that does not answer: STATUS_BAD_NETWORK_NAME; one that is not known: STATUS_NOT_FOUND;
+//! * the initial notification comes before the registration returns or soon after: the machine's seed decides;
 //! * STATUS_NOT_ENOUGH_MEMORY, which ntstatus.h has not, is STATUS_NO_MEMORY.
 
+mod conversions;
 pub mod frames;
 mod imports;
 mod neighbours;

@@ -3,17 +3,16 @@
 use super::neighbours::{self, Neighbour};
 use super::notifications::{self, Callback};
 use super::tables::Link;
-use super::{Family, Interface, State, routing, rows};
+use super::{Family, Interface, State, conversions, routing, rows};
 use crate::exports;
 use crate::kernel::Machine;
 use crate::kernel::export::Export;
 use crate::kernel::nt::pool::BadFree;
 use ndk_types::{
     ADDRESS_FAMILY, BOOLEAN, HANDLE, MIB_IF_ROW2, MIB_IPFORWARD_ROW2, MIB_IPINTERFACE_ROW, MIB_IPNET_ROW2,
-    MIB_UNICASTIPADDRESS_ROW, MIB_UNICASTIPADDRESS_TABLE, NDIS_IF_MAX_STRING_SIZE, NET_IFINDEX, NET_LUID, NTSTATUS,
-    PIPFORWARD_CHANGE_CALLBACK, PIPINTERFACE_CHANGE_CALLBACK, PUNICAST_IPADDRESS_CHANGE_CALLBACK, SOCKADDR_INET,
-    STATUS_BAD_NETWORK_NAME, STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY, STATUS_NOT_FOUND, STATUS_NOT_SUPPORTED,
-    STATUS_SUCCESS, WCHAR,
+    MIB_UNICASTIPADDRESS_ROW, MIB_UNICASTIPADDRESS_TABLE, NET_IFINDEX, NET_LUID, NTSTATUS, PIPFORWARD_CHANGE_CALLBACK,
+    PIPINTERFACE_CHANGE_CALLBACK, PUNICAST_IPADDRESS_CHANGE_CALLBACK, SOCKADDR_INET, STATUS_BAD_NETWORK_NAME,
+    STATUS_INVALID_PARAMETER, STATUS_NO_MEMORY, STATUS_NOT_FOUND, STATUS_NOT_SUPPORTED, STATUS_SUCCESS,
 };
 use std::ffi::c_void;
 use std::mem::offset_of;
@@ -24,7 +23,7 @@ use std::ptr;
 const TAG: u32 = u32::from_le_bytes(*b"MibT");
 
 /// The interface that a LUID names or, where that is zero, an index.
-fn find(state: &State, luid: NET_LUID, index: NET_IFINDEX) -> Option<&Link> {
+pub(super) fn find(state: &State, luid: NET_LUID, index: NET_IFINDEX) -> Option<&Link> {
     // SAFETY: every bit pattern is a value.
     let luid = unsafe { luid.Value };
     let named = |link: &&Link| if luid == 0 { link.interface.index == index } else { link.interface.luid == luid };
@@ -32,7 +31,7 @@ fn find(state: &State, luid: NET_LUID, index: NET_IFINDEX) -> Option<&Link> {
 }
 
 /// Whether neither is given.
-fn unspecified(luid: NET_LUID, index: NET_IFINDEX) -> bool {
+pub(super) fn unspecified(luid: NET_LUID, index: NET_IFINDEX) -> bool {
     // SAFETY: every bit pattern is a value.
     index == 0 && unsafe { luid.Value } == 0
 }
@@ -223,23 +222,6 @@ fn notify(
     status
 }
 
-/// The units of a string before its terminating one; `None` if it is longer than an alias can be.
-///
-/// # Safety
-/// `text` is a string with a terminating zero.
-unsafe fn units(text: *const WCHAR) -> Option<Vec<u16>> {
-    let mut units = Vec::new();
-    for place in 0..=NDIS_IF_MAX_STRING_SIZE {
-        // SAFETY: not behind the terminating zero.
-        let unit = unsafe { text.wrapping_add(place).read_unaligned() };
-        if unit == 0 {
-            return Some(units);
-        }
-        units.push(unit);
-    }
-    None
-}
-
 ndk_types::abi! {
     unsafe extern "C" fn get_unicast_ip_address_table(
         family: ADDRESS_FAMILY,
@@ -339,73 +321,6 @@ ndk_types::abi! {
         }
         notifications::cancel(&Machine::current(), handle)
     }
-
-    unsafe extern "C" fn convert_interface_luid_to_index(luid: *const NET_LUID, index: *mut NET_IFINDEX) -> NTSTATUS {
-        let machine = Machine::current();
-        // SAFETY: the page: a place for the index.
-        let Some(place) = (unsafe { index.as_mut() }) else { return STATUS_INVALID_PARAMETER };
-        // SAFETY: the page: a LUID.
-        let luid = unsafe { luid.as_ref() }.copied().filter(|&luid| !unspecified(luid, 0));
-        let failed = machine.take_failure("ConvertInterfaceLuidToIndex");
-        let state = machine.netio.ip_helper.state();
-        let found = luid.filter(|_| !failed).and_then(|luid| find(&state, luid, 0));
-        *place = found.map_or(0, |link| link.interface.index);
-        if found.is_some() { STATUS_SUCCESS } else { STATUS_INVALID_PARAMETER }
-    }
-
-    unsafe extern "C" fn convert_interface_index_to_luid(index: NET_IFINDEX, luid: *mut NET_LUID) -> NTSTATUS {
-        let machine = Machine::current();
-        // SAFETY: the page: a place for the LUID.
-        let Some(place) = (unsafe { luid.as_mut() }) else { return STATUS_INVALID_PARAMETER };
-        let failed = machine.take_failure("ConvertInterfaceIndexToLuid");
-        let state = machine.netio.ip_helper.state();
-        let found = find(&state, NET_LUID { Value: 0 }, index).filter(|_| !failed);
-        *place = NET_LUID { Value: found.map_or(0, |link| link.interface.luid) };
-        if found.is_some() { STATUS_SUCCESS } else { STATUS_INVALID_PARAMETER }
-    }
-
-    unsafe extern "C" fn convert_interface_luid_to_alias(
-        luid: *const NET_LUID,
-        alias: *mut WCHAR,
-        length: usize
-    ) -> NTSTATUS {
-        let machine = Machine::current();
-        // SAFETY: the page: a LUID.
-        let luid = unsafe { luid.as_ref() }.copied().filter(|&luid| !unspecified(luid, 0));
-        if length > NDIS_IF_MAX_STRING_SIZE + 1 {
-            machine.violation("alias", format!("room for {length} characters of an alias: more than its page allows"));
-        }
-        if machine.take_failure("ConvertInterfaceLuidToAlias") {
-            return STATUS_NO_MEMORY;
-        }
-        let state = machine.netio.ip_helper.state();
-        let found = luid.filter(|_| !alias.is_null()).and_then(|luid| find(&state, luid, 0));
-        let Some(link) = found else { return STATUS_INVALID_PARAMETER };
-        let units: Vec<_> = link.interface.alias.encode_utf16().chain([0]).collect();
-        if units.len() > length {
-            return STATUS_NO_MEMORY;
-        }
-        // SAFETY: the page: room for `length` characters, which is enough.
-        unsafe { ptr::copy_nonoverlapping(units.as_ptr(), alias, units.len()) };
-        STATUS_SUCCESS
-    }
-
-    unsafe extern "C" fn convert_interface_alias_to_luid(alias: *const WCHAR, luid: *mut NET_LUID) -> NTSTATUS {
-        let machine = Machine::current();
-        // SAFETY: the page: a place for the LUID.
-        let Some(place) = (unsafe { luid.as_mut() }) else { return STATUS_INVALID_PARAMETER };
-        *place = NET_LUID { Value: 0 };
-        if alias.is_null() || machine.take_failure("ConvertInterfaceAliasToLuid") {
-            return STATUS_INVALID_PARAMETER;
-        }
-        // SAFETY: not null; the page: a string with its terminating zero.
-        let Some(units) = (unsafe { units(alias) }) else { return STATUS_INVALID_PARAMETER };
-        let state = machine.netio.ip_helper.state();
-        let named = |link: &&Link| link.interface.alias.encode_utf16().eq(units.iter().copied());
-        let Some(link) = state.tables.links().find(named) else { return STATUS_INVALID_PARAMETER };
-        *place = NET_LUID { Value: link.interface.luid };
-        STATUS_SUCCESS
-    }
 }
 
 /// What an image may import of IP Helper.
@@ -423,10 +338,8 @@ pub(super) fn exports() -> Vec<Export> {
         NotifyRouteChange2 <= Apc = notify_route_change2,
         NotifyIpInterfaceChange <= Apc = notify_ip_interface_change,
         CancelMibChangeNotify2 <= Passive = cancel_mib_change_notify2,
-        ConvertInterfaceLuidToIndex <= Passive = convert_interface_luid_to_index,
-        ConvertInterfaceIndexToLuid <= Passive = convert_interface_index_to_luid,
-        ConvertInterfaceLuidToAlias <= Passive = convert_interface_luid_to_alias,
-        ConvertInterfaceAliasToLuid <= Passive = convert_interface_alias_to_luid,
     }
-    .to_vec()
+    .into_iter()
+    .chain(conversions::exports())
+    .collect()
 }

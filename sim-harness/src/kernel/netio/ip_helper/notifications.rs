@@ -128,27 +128,24 @@ fn call(
             let mut row =
                 row.and_then(|row| if let Row::Address(row) = row { Some(rows::unicast(&row)) } else { None });
             let row = row.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
-            machine.callback("PUNICAST_IPADDRESS_CHANGE_CALLBACK", Irql::Passive, || {
-                // SAFETY: the page of NotifyUnicastIpAddressChange: its context, and a row or NULL.
-                unsafe { crate::call_image!(callback, context, row, kind) }
-            });
+            let what = "PUNICAST_IPADDRESS_CHANGE_CALLBACK";
+            // SAFETY: the page of NotifyUnicastIpAddressChange: its context, and a row or NULL.
+            unsafe { crate::call_driver!(machine, what, Irql::Passive, callback, context, row, kind) };
         }
         Callback::Route(Some(callback)) => {
             let mut row = row.and_then(|row| if let Row::Route(row) = row { Some(rows::forward(&row)) } else { None });
             let row = row.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
-            machine.callback("PIPFORWARD_CHANGE_CALLBACK", Irql::Passive, || {
-                // SAFETY: the page of NotifyRouteChange2: its context, and a row or NULL.
-                unsafe { crate::call_image!(callback, context, row, kind) }
-            });
+            let what = "PIPFORWARD_CHANGE_CALLBACK";
+            // SAFETY: the page of NotifyRouteChange2: its context, and a row or NULL.
+            unsafe { crate::call_driver!(machine, what, Irql::Passive, callback, context, row, kind) };
         }
         Callback::Interface(Some(callback)) => {
             let mut row =
                 row.and_then(|row| if let Row::Interface(row) = row { Some(rows::ip_interface(&row)) } else { None });
             let row = row.as_mut().map_or(ptr::null_mut(), ptr::from_mut);
-            machine.callback("PIPINTERFACE_CHANGE_CALLBACK", Irql::Passive, || {
-                // SAFETY: the page of NotifyIpInterfaceChange: its context, and a row or NULL.
-                unsafe { crate::call_image!(callback, context, row, kind) }
-            });
+            let what = "PIPINTERFACE_CHANGE_CALLBACK";
+            // SAFETY: the page of NotifyIpInterfaceChange: its context, and a row or NULL.
+            unsafe { crate::call_driver!(machine, what, Irql::Passive, callback, context, row, kind) };
         }
         _ => {}
     }
