@@ -94,7 +94,11 @@ impl Configuration {
         }
         // SAFETY: on success NDIS's own parameter, valid until the handle is closed.
         let parameter = unsafe { found.as_ref() }?;
-        // SAFETY: an integer was asked for; NDIS converts or fails.
+        // The type that is asked for is ignored (NdisReadConfiguration): what is no number comes as it is.
+        if parameter.ParameterType != NdisParameterInteger {
+            return None;
+        }
+        // SAFETY: an integer, as its type says.
         Some(unsafe { parameter.ParameterData.IntegerData })
     }
 }

@@ -6,7 +6,8 @@ use core::ptr::null_mut;
 use ndk_types::{
     NDIS_CONFIGURATION_OBJECT, NDIS_CONFIGURATION_OBJECT_REVISION_1, NDIS_HANDLE, NDIS_OBJECT_HEADER,
     NDIS_OBJECT_TYPE_CONFIGURATION_OBJECT, NDIS_SIZEOF_CONFIGURATION_OBJECT_REVISION_1, NDIS_STATUS_SUCCESS,
-    NdisCloseConfiguration, NdisOpenConfigurationEx, NdisParameterMultiString, NdisReadConfiguration, UNICODE_STRING,
+    NdisCloseConfiguration, NdisOpenConfigurationEx, NdisParameterMultiString, NdisParameterString,
+    NdisReadConfiguration, UNICODE_STRING,
 };
 
 /// The name under the binding's key.
@@ -69,7 +70,11 @@ unsafe fn first(configuration: NDIS_HANDLE) -> Option<DeviceName> {
     }
     // SAFETY: on success NDIS's own parameter, valid until the configuration is closed.
     let parameter = unsafe { found.as_ref() }?;
-    // SAFETY: strings were asked for; NDIS gives those or fails.
+    // The type that is asked for is ignored (NdisReadConfiguration): the value comes as it is.
+    if ![NdisParameterMultiString, NdisParameterString].contains(&parameter.ParameterType) {
+        return None;
+    }
+    // SAFETY: one string or several, as the type says.
     let text = unsafe { parameter.ParameterData.StringData };
     // SAFETY: a counted string of NDIS.
     DeviceName::first(unsafe { units(&text) })
