@@ -60,8 +60,7 @@ impl WindowsPlatform {
         let timer = unsafe { Timer::try_new(Some(on_timer), context) }?;
         // SAFETY: as above.
         let dpc = unsafe { Dpc::try_new(Some(on_dpc), context) }?;
-        let random = Random::new(context.addr() as u64);
-        Some(Self { timer, dpc, calls, binding, routes, random, log: event_log::Log::new() })
+        Some(Self { timer, dpc, calls, binding, routes, random: Random::try_new()?, log: event_log::Log::new() })
     }
 
     /// From here on the kernel's callbacks reach `port`, whose platform this is, and IP Helper's answers reach `answers`.

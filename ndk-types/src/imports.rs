@@ -1,12 +1,15 @@
-//! Functions that a driver imports from NDIS.SYS and NETIO.SYS, each prototype written once.
+//! Functions that a driver imports from NDIS.SYS, NETIO.SYS and CNG.SYS, each prototype written once.
 //!
 //! On Windows targets an entry is an `extern` declaration, bound by `raw-dylib` (W-40), so no import library is needed.
 //! Elsewhere it is a function-pointer type of the same name in [`prototype`], against which the simulated kernel's own
 //! implementation is type-checked.
 
+mod cng;
 mod ndis;
 mod netio;
 
+#[cfg(windows)]
+pub use cng::*;
 #[cfg(windows)]
 pub use ndis::*;
 #[cfg(windows)]
@@ -15,6 +18,7 @@ pub use netio::*;
 /// The type of each import, by its name.
 #[cfg(not(windows))]
 pub mod prototype {
+    pub use super::cng::prototype::*;
     pub use super::ndis::prototype::*;
     pub use super::netio::prototype::*;
 }

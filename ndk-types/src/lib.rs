@@ -12,6 +12,7 @@
 
 mod abi;
 mod base;
+mod bcrypt;
 mod imports;
 mod layout;
 mod ndis;
@@ -30,6 +31,7 @@ mod wsk;
 mod wskndk;
 
 pub use base::*;
+pub use bcrypt::*;
 pub use imports::*;
 pub use ndis::*;
 pub use ndisndk::*;

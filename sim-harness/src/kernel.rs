@@ -6,7 +6,7 @@
 //! * `sched`, `irql`: kernel threads, one at a time; the level of a processor.
 //! * `verifier`: the list of broken rules.
 //! * `driver`: a driver from its entry to its unload. `kmdf`: the driver framework.
-//! * `nt`: ntoskrnl. `netio`: NETIO.SYS. `ndis`: NDIS.SYS. `wdk`: its types and prototypes, as the image has them.
+//! * `nt`: ntoskrnl. `cng`: CNG.SYS. `netio`: NETIO.SYS. `ndis`: NDIS.SYS. `wdk`: its types and prototypes, as the image has them.
 
 #![expect(
     clippy::not_unsafe_ptr_arg_deref,
@@ -18,6 +18,7 @@
 
 #[cfg(test)]
 mod bad_drivers;
+mod cng;
 pub mod directory;
 pub mod driver;
 pub mod export;

@@ -7,6 +7,9 @@ mod classify;
 #[path = "../../driver/src/binding/device_name.rs"]
 mod device_name;
 #[expect(unreachable_pub, reason = "the driver's own visibility")]
+#[path = "../../driver/src/kernel/random/generator.rs"]
+mod generator;
+#[expect(unreachable_pub, reason = "the driver's own visibility")]
 #[path = "../../driver/src/config/keywords.rs"]
 mod keywords;
 #[allow(unreachable_pub, dead_code, reason = "the driver's own visibility, and what only it uses")]
@@ -24,6 +27,7 @@ mod turn;
 
 use classify::{HEADERS, is_roce, linear};
 use device_name::{DeviceName, UNITS};
+use generator::{Generator, SECRET, block};
 use keywords::{JUMBO_PACKET, Keyword, NETWORK_DIRECT, ROCE_FRAME_SIZE, Reading, TECHNOLOGY};
 use ndk_types::{
     NDIS_LINK_PARAMETERS, NDIS_NDK_STATISTICS_INFO, OID_802_3_MULTICAST_LIST, OID_GEN_LINK_PARAMETERS, OID_GEN_RCV_OK,
@@ -385,4 +389,40 @@ fn an_address_survives_the_way_through_ip_helpers_spelling() {
         let address = text.parse().expect("an address");
         assert_eq!(sockaddr::to_ip(&sockaddr::from_ip(address, 9)), Some(address));
     }
+}
+
+/// RFC 8439, 2.3.2.
+#[test]
+fn a_block_of_the_drivers_generator_is_chacha20s() {
+    let key =
+        [[0x0302_0100, 0x0706_0504, 0x0b0a_0908, 0x0f0e_0d0c], [0x1312_1110, 0x1716_1514, 0x1b1a_1918, 0x1f1e_1d1c]];
+    let words = [
+        [0xe4e7_f110, 0x1559_3bd1, 0x1fdd_0f50, 0xc471_20a3],
+        [0xc7f4_d1c7, 0x0368_c033, 0x9aaa_2204, 0x4e6c_d4c3],
+        [0x4664_82d2, 0x09aa_9f07, 0x05d7_c214, 0xa202_8bd9],
+        [0xd19c_12b5, 0xb94e_16de, 0xe883_d0cb, 0x4e3c_50a2],
+    ];
+    assert_eq!(block(key, 1, [0x0900_0000, 0x4a00_0000, 0]), words);
+}
+
+/// A virtual machine set back to an earlier state has the same secret, and another time.
+#[test]
+fn what_the_drivers_generator_draws_follows_from_its_secret_and_the_times() {
+    let draw = |secret: u8, times: [u64; 2], bytes: usize| {
+        let mut generator = Generator::new(std::array::from_fn(|place| secret ^ place as u8));
+        times.map(|now| {
+            let mut drawn = vec![0; bytes];
+            generator.fill(now, &mut drawn);
+            drawn
+        })
+    };
+    let one = draw(0, [5, 6], 70);
+    assert_eq!(one, draw(0, [5, 6], 70));
+    assert!(one[0] != one[1] && one != draw(1, [5, 6], 70));
+    let set_back = draw(0, [5, 1 << 40], 70);
+    assert!(set_back[0] == one[0] && set_back[1] != one[1]);
+    assert_ne!(draw(0, [5, 6], 70)[1], draw(0, [5 + (1 << 32), 6], 70)[1]);
+    let [long, _] = one;
+    assert!(long[..SECRET] != long[SECRET..2 * SECRET] && long[2 * SECRET..] != [0; 6]);
+    assert_eq!(draw(0, [5, 6], 3)[0], long[..3]);
 }

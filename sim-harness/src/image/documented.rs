@@ -60,6 +60,8 @@ const NTOSKRNL: &[(&str, &str)] = &[
 
 /// Functions of NDIS.SYS, all on pages of ndis.h.
 const NDIS: &str = include_str!("../../../ndk-types/src/imports/ndis.rs");
+/// Functions of CNG.SYS, all on pages of bcrypt.h.
+const CNG: &str = include_str!("../../../ndk-types/src/imports/cng.rs");
 /// Functions of NETIO.SYS: the Network Module Registrar, WSK, the IP Helper.
 const NETIO: &str = include_str!("../../../ndk-types/src/imports/netio.rs");
 
@@ -89,6 +91,7 @@ pub(super) fn page(library: &str, name: &str) -> Option<String> {
             Some(format!("{DRIVER_PAGES}/{}", entry.1))
         }
         "ndis.sys" => declares(NDIS, name).then(|| format!("{DRIVER_PAGES}/ddi/ndis/nf-ndis-{lower}")),
+        "cng.sys" => declares(CNG, name).then(|| format!("{WIN32_PAGES}/bcrypt/nf-bcrypt-{lower}")),
         "netio.sys" if !declares(NETIO, name) => None,
         "netio.sys" if name.starts_with("Nmr") => Some(format!("{DRIVER_PAGES}/ddi/netioddk/nf-netioddk-{lower}")),
         "netio.sys" if name.starts_with("Wsk") => Some(format!("{DRIVER_PAGES}/ddi/wsk/nf-wsk-{lower}")),
@@ -108,6 +111,7 @@ mod tests {
         assert!(
             has("NDIS.SYS", "NdisOpenAdapterEx") && has("NETIO.SYS", "GetBestRoute2") && has("ntoskrnl.exe", "memcpy")
         );
+        assert!(has("CNG.SYS", "BCryptGenRandom") && !has("CNG.SYS", "BCryptHash"));
         assert!(has("WDFLDR.SYS", "WdfVersionBind") && !has("WDFLDR.SYS", "WdfVersionBindClass"));
         assert!(!has("NDIS.SYS", "NdisOpen") && !has("ntoskrnl.exe", "ZwCreateFile") && !has("fltmgr.sys", "memcpy"));
     }

@@ -53,6 +53,7 @@ impl Machine {
     pub fn new(name: &str, clock: Arc<AtomicU64>, seed: u64) -> Arc<Self> {
         let mut exports = ExportTable::default();
         exports.add(super::nt::exports());
+        exports.add(super::cng::exports());
         exports.add(super::netio::exports());
         exports.add(super::ndis::exports());
         exports.add(kmdf::exports());
