@@ -57,7 +57,7 @@ impl Machine {
         exports.add(super::netio::exports());
         exports.add(super::ndis::exports());
         exports.add(kmdf::exports());
-        Arc::new_cyclic(|this| Self {
+        let machine = Arc::new_cyclic(|this| Self {
             name: name.to_owned(),
             clock,
             verifier: Verifier::default(),
@@ -70,7 +70,9 @@ impl Machine {
             exports: RwLock::new(exports),
             images: Directory::of(this.clone()),
             log: Mutex::default(),
-        })
+        });
+        super::netio::wsk::start(&machine);
+        machine
     }
 
     /// The machine this thread is a processor of.

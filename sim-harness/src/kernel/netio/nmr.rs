@@ -46,6 +46,8 @@ struct Module {
     instance: *const NPI_REGISTRATION_INSTANCE,
     npi: GUID,
     leaving: bool,
+    /// The kernel's own: nobody leaves it behind.
+    own: bool,
 }
 
 /// How far a binding is.
@@ -134,7 +136,7 @@ impl Registrar {
         let state = self.state();
         let kind = |module: &Module| if module.callbacks.is_client() { "client" } else { "provider" };
         let name = |(handle, module): (&usize, &Module)| format!("NMR {} {handle:#x}, still registered", kind(module));
-        state.modules.iter().map(name).collect()
+        state.modules.iter().filter(|(_, module)| !module.own).map(name).collect()
     }
 }
 
@@ -172,7 +174,7 @@ fn register(
     }
     // SAFETY: not null; the registrant's promise (NMR-02).
     let npi = unsafe { there.NpiId.read() };
-    let module = Module { callbacks, context, instance, npi, leaving: false };
+    let module = Module { callbacks, context, instance, npi, leaving: false, own: false };
     let (number, offers) = enter(&mut machine.netio.nmr.state(), module);
     // SAFETY: not null; the caller's variable.
     unsafe { handle.write(ptr::without_provenance_mut(number)) };
@@ -180,6 +182,39 @@ fn register(
         machine.thread("an offer of the registrar", move || offer(&Machine::current(), binding));
     }
     STATUS_SUCCESS
+}
+
+/// Registers a provider of the kernel's own. Clients that wait for one are offered it.
+pub(super) fn register_own_provider(
+    machine: &Arc<Machine>,
+    module: &'static NPI_PROVIDER_CHARACTERISTICS,
+    npi: GUID,
+) -> HANDLE {
+    let instance = &raw const module.ProviderRegistrationInstance;
+    let callbacks = Callbacks::Provider(*module);
+    let module = Module { callbacks, context: ptr::null_mut(), instance, npi, leaving: false, own: true };
+    let (number, offers) = enter(&mut machine.netio.nmr.state(), module);
+    for binding in offers {
+        machine.thread("an offer of the registrar", move || offer(&Machine::current(), binding));
+    }
+    ptr::without_provenance_mut(number)
+}
+
+/// Registers a client of the kernel's own. What is there to attach to is attached when this returns, at PASSIVE_LEVEL.
+pub(super) fn register_own_client(
+    machine: &Arc<Machine>,
+    module: &'static NPI_CLIENT_CHARACTERISTICS,
+    context: *mut c_void,
+    npi: GUID,
+) -> HANDLE {
+    let instance = &raw const module.ClientRegistrationInstance;
+    let callbacks = Callbacks::Client(*module);
+    let module = Module { callbacks, context, instance, npi, leaving: false, own: true };
+    let (number, offers) = enter(&mut machine.netio.nmr.state(), module);
+    for binding in offers {
+        offer(machine, binding);
+    }
+    ptr::without_provenance_mut(number)
 }
 
 /// Enters a module; gives its handle and the bindings that may come of it (NMR-01).
@@ -293,7 +328,7 @@ fn detach_returned(machine: &Arc<Machine>, number: usize, client: bool, status: 
     clean_up(machine, number);
 }
 
-fn detach_complete(binding: HANDLE, client: bool) {
+pub(super) fn detach_complete(binding: HANDLE, client: bool) {
     let machine = Machine::current();
     let number = binding.addr();
     {
@@ -342,7 +377,7 @@ fn clean_up(machine: &Arc<Machine>, number: usize) {
     nmr.state().bindings.remove(&number);
 }
 
-fn deregister(handle: HANDLE, client: bool) -> NTSTATUS {
+pub(super) fn deregister(handle: HANDLE, client: bool) -> NTSTATUS {
     let machine = Machine::current();
     let number = handle.addr();
     let (module, bindings) = {
@@ -367,7 +402,7 @@ fn deregister(handle: HANDLE, client: bool) -> NTSTATUS {
     STATUS_PENDING
 }
 
-fn wait_deregistered(handle: HANDLE, client: bool) -> NTSTATUS {
+pub(super) fn wait_deregistered(handle: HANDLE, client: bool) -> NTSTATUS {
     let machine = Machine::current();
     let number = handle.addr();
     let module = machine.netio.nmr.state().modules.get(&number).copied();
@@ -433,7 +468,7 @@ ndk_types::abi! {
         detach_complete(binding, true);
     }
 
-    unsafe extern "C" fn client_attach(
+    pub(super) unsafe extern "C" fn client_attach(
         binding: HANDLE,
         client_context: *mut c_void,
         client_dispatch: *const c_void,
