@@ -7,16 +7,18 @@
 
 mod client;
 mod server;
+mod transfer;
 
+pub use transfer::{Moved, transfer};
+
+use crate::bed::NativeBed;
 use crate::consumer::{Adapter, Failed};
 use crate::wire::{Manners, WireCounters};
 use crate::world::World;
-use client::Client;
 use ndk_provider::limits::Limits;
-use server::Server;
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 /// The SMB port.
 const PORT: u16 = 445;
@@ -142,28 +144,8 @@ impl From<Failed> for Trouble {
     }
 }
 
-/// Lets the world go on until `done`.
-fn run_until(
-    world: &mut World,
-    waiting: impl Fn() -> String,
-    mut done: impl FnMut() -> Result<bool, Failed>,
-) -> Result<(), Trouble> {
-    loop {
-        if done()? {
-            return Ok(());
-        }
-        if !world.step() {
-            // What the last check asked for counts too.
-            world.settle();
-            if !world.step() {
-                return Err(Trouble::Stuck { waiting: waiting(), virtual_ns: world.now() });
-            }
-        }
-    }
-}
-
 /// Runs it; `progress` is told the bytes moved so far.
-pub fn run(options: Options, mut progress: impl FnMut(u64)) -> Result<Report, Trouble> {
+pub fn run(options: Options, progress: impl FnMut(u64)) -> Result<Report, Trouble> {
     let [from, to]: [IpAddr; 2] = if options.ipv6 {
         [IpAddr::from([0xfd00, 9, 0, 0, 0, 0, 0, 2]), IpAddr::from([0xfd00, 9, 0, 0, 0, 0, 0, 1])]
     } else {
@@ -175,62 +157,25 @@ pub fn run(options: Options, mut progress: impl FnMut(u64)) -> Result<Report, Tr
     }
     let limits = Limits { queue_pairs: 64, completion_queues: 64, regions: 256, mappings: 64, ..Limits::DEFAULT };
     let (left, right) = (world.add(vec![from], limits), world.add(vec![to], limits));
-    let (client_adapter, server_adapter) = (Adapter::open(world.port(left))?, Adapter::open(world.port(right))?);
-    let info = client_adapter.info()?;
-
-    let mut server = Server::try_new(&server_adapter, SocketAddr::new(to, PORT), options.file.len())?;
-    let mut client = Client::try_new(&client_adapter, &options.file, from, SocketAddr::new(to, PORT))?;
-    run_until(&mut world, || "the connection".to_owned(), || Ok(server.connect()? & client.connect()?))?;
-    loop {
-        let before = client.moved();
-        let waiting = format!("pieces, {before} bytes so far");
-        run_until(
-            &mut world,
-            || waiting.clone(),
-            || {
-                server.serve()?;
-                client.work()?;
-                Ok(client.moved() != before || client.is_done())
-            },
-        )?;
-        progress(client.moved());
-        if client.is_done() {
-            break;
-        }
-    }
-    let virtual_ns = world.now();
-    let back = client.bytes();
-    let guards = client.guards_are_whole() && server.guards_are_whole();
-    let (bytes, operations) = (client.moved(), client.operations());
-    let disconnected = client.disconnect();
-    run_until(
-        &mut world,
-        || "the disconnect".to_owned(),
-        || {
-            server.answer_disconnect();
-            Ok(disconnected.status().is_some())
-        },
-    )?;
-    let ledgers = [client_adapter.ledger, server_adapter.ledger];
-    client.close(&client_adapter);
-    server.close(&server_adapter);
-    run_until(&mut world, || "the closes".to_owned(), || Ok(ledgers.iter().all(|ledger| ledger.outstanding() == 0)))?;
-    client_adapter.close();
-    server_adapter.close();
+    let adapters = [Adapter::open(world.port(left))?, Adapter::open(world.port(right))?];
+    let info = adapters[0].info()?;
+    let mut bed = NativeBed { world };
+    let moved = transfer(&mut bed, adapters, [from, to], &options.file, progress)?;
+    let mut world = bed.world;
     while world.step() {}
     let counters = [left, right].map(|node| world.port(node).counters.snapshot());
     Ok(Report {
         addresses: [from, to],
         version: (info.Version.Major, info.Version.Minor),
-        bytes,
-        operations,
-        hashes: [Sha256::digest(&options.file).into(), Sha256::digest(&back).into()],
+        bytes: moved.bytes,
+        operations: moved.operations,
+        hashes: [Sha256::digest(&options.file).into(), Sha256::digest(&moved.back).into()],
         wire: [world.wire_counters(left), world.wire_counters(right)],
         icrc_errors: counters.iter().map(|snapshot| snapshot.icrc_errors).sum(),
         retransmissions: counters.iter().map(|snapshot| snapshot.retransmissions).sum(),
         naks: counters.iter().map(|snapshot| snapshot.naks_sent).sum(),
-        virtual_ns,
-        leaks: u64::from(!guards) + u64::from(ledgers.iter().map(|ledger| ledger.outstanding()).sum::<u32>()),
+        virtual_ns: moved.virtual_ns,
+        leaks: moved.leaks,
     })
 }
 

@@ -1,6 +1,7 @@
 //! A host: a simulated machine with a NIC, the driver image bound to it, a virtual miniport over it, and TCP/IP above that. It is
 //! a station of the virtual world like a natively built provider.
 
+pub mod bed;
 pub mod tcpip;
 
 use super::Machine;
