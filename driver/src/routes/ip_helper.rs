@@ -9,7 +9,7 @@ use ndk_types::{
     ConvertInterfaceLuidToIndex, FreeMibTable, GetBestRoute2, GetIpNetEntry2, GetUnicastIpAddressTable,
     IpDadStateDeprecated, IpDadStatePreferred, MIB_IPFORWARD_ROW2, MIB_IPNET_ROW2, MIB_UNICASTIPADDRESS_TABLE,
     NET_LUID, NTSTATUS, NlnsPermanent, NlnsReachable, ResolveIpNetEntry2, SOCKADDR_INET, STATUS_INSUFFICIENT_RESOURCES,
-    STATUS_SUCCESS,
+    STATUS_NO_MEMORY, STATUS_NOT_FOUND, STATUS_SUCCESS,
 };
 
 /// Both families (AF_UNSPEC).
@@ -20,6 +20,10 @@ pub fn addresses(luid: u64) -> Option<Addresses> {
     let mut table: *mut MIB_UNICASTIPADDRESS_TABLE = null_mut();
     // SAFETY: GetUnicastIpAddressTable: a place for the table, PASSIVE_LEVEL.
     let status = unsafe { GetUnicastIpAddressTable(ANY_FAMILY, &raw mut table) };
+    // The machine has none at all any more.
+    if status == STATUS_NOT_FOUND {
+        return Some(Addresses::none());
+    }
     if status != STATUS_SUCCESS || table.is_null() {
         return None;
     }
@@ -92,6 +96,7 @@ fn mac(row: &MIB_IPNET_ROW2) -> Option<[u8; 6]> {
     (row.PhysicalAddressLength == 6 && mac != [0; 6]).then_some(mac)
 }
 
+/// The pages say STATUS_NOT_ENOUGH_MEMORY, which ntstatus.h has not: either of what it has may be meant.
 fn no_memory(status: NTSTATUS) -> Option<Unresolved> {
-    (status == STATUS_INSUFFICIENT_RESOURCES).then_some(Unresolved::NoResources)
+    [STATUS_INSUFFICIENT_RESOURCES, STATUS_NO_MEMORY].contains(&status).then_some(Unresolved::NoResources)
 }
