@@ -12,12 +12,19 @@ pub const PAGE: usize = 4096;
 /// The page frame number of the first page.
 pub const FIRST_PFN: u64 = 0x10_0000;
 
+/// MADV_GUARD_INSTALL of linux/mman.h.
+const GUARD_INSTALL: i32 = 102;
+/// MADV_GUARD_REMOVE of linux/mman.h.
+const GUARD_REMOVE: i32 = 103;
+
 /// A machine's memory.
 #[derive(Debug)]
 pub struct PhysicalMemory {
     file: i32,
     view: *mut u8,
     pages: usize,
+    /// Whether the system closes pages without splitting the view, of whose parts there can be only so many.
+    marks: bool,
     free: Mutex<Free>,
 }
 
@@ -55,7 +62,9 @@ impl PhysicalMemory {
         let view = unsafe { libc::mmap(ptr::null_mut(), pages * PAGE, protection, flags, file, 0) };
         assert!(view != libc::MAP_FAILED, "a view of the memory file");
         let free = Free { runs: BTreeMap::from([(0, pages)]), used: BTreeMap::new(), mappings: BTreeMap::new() };
-        Self { file, view: view.cast(), pages, free: Mutex::new(free) }
+        let mut memory = Self { file, view: view.cast(), pages, marks: false, free: Mutex::new(free) };
+        memory.marks = memory.mark(0, true) && memory.mark(0, false);
+        memory
     }
 
     fn free(&self) -> MutexGuard<'_, Free> {
@@ -73,7 +82,7 @@ impl PhysicalMemory {
         }
         free.used.insert(first, pages);
         let at = self.view.wrapping_add(first * PAGE);
-        self.protect(first + pages, 1, libc::PROT_NONE);
+        self.close(first + pages, true);
         // SAFETY: a range of the view that nobody else has.
         unsafe { ptr::write_bytes(at, 0, pages * PAGE) };
         Some(at)
@@ -84,7 +93,7 @@ impl PhysicalMemory {
         let Some(first) = self.page_of(at) else { return false };
         let mut free = self.free();
         let Some(pages) = free.used.remove(&first) else { return false };
-        self.protect(first + pages, 1, libc::PROT_READ | libc::PROT_WRITE);
+        self.close(first + pages, false);
         let (mut start, mut length) = (first, pages + 1);
         if let Some(after) = free.runs.remove(&(start + length)) {
             length += after;
@@ -98,11 +107,24 @@ impl PhysicalMemory {
         true
     }
 
-    fn protect(&self, page: usize, pages: usize, protection: i32) {
+    /// Closes a page of the view, so that touching it faults, or opens it again.
+    fn close(&self, page: usize, closed: bool) {
+        if self.marks {
+            assert!(self.mark(page, closed), "a page is closed or opened");
+            return;
+        }
         let at = self.view.wrapping_add(page * PAGE).cast();
-        // SAFETY: pages of the view.
-        let done = unsafe { libc::mprotect(at, pages * PAGE, protection) };
-        assert_eq!(done, 0, "pages change their protection");
+        let protection = if closed { libc::PROT_NONE } else { libc::PROT_READ | libc::PROT_WRITE };
+        // SAFETY: a page of the view.
+        let done = unsafe { libc::mprotect(at, PAGE, protection) };
+        assert_eq!(done, 0, "a page changes its protection");
+    }
+
+    /// The same by a mark in the page table; false where the system cannot do that.
+    fn mark(&self, page: usize, closed: bool) -> bool {
+        let at = self.view.wrapping_add(page * PAGE).cast();
+        // SAFETY: a page of the view.
+        unsafe { libc::madvise(at, PAGE, if closed { GUARD_INSTALL } else { GUARD_REMOVE }) == 0 }
     }
 
     fn page_of(&self, at: *mut u8) -> Option<usize> {
@@ -196,5 +218,32 @@ mod tests {
         assert!(memory.release(first) && !memory.release(first));
         assert!(memory.release(second));
         assert_eq!((memory.mappings(), memory.allocate((1 << 20) - PAGE).is_some()), (0, true));
+    }
+
+    /// Whether a byte can be read: a system call reads it, which fails where the processor would fault.
+    fn is_open(at: *const u8) -> bool {
+        let mut ends = [0; 2];
+        // SAFETY: room for two descriptors.
+        assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
+        // SAFETY: one byte, which the system looks at before it reads it.
+        let written = unsafe { libc::write(ends[1], at.cast(), 1) };
+        for end in ends {
+            // SAFETY: opened above.
+            assert_eq!(unsafe { libc::close(end) }, 0);
+        }
+        written == 1
+    }
+
+    #[test]
+    fn the_page_behind_a_range_is_closed_until_the_range_is_given_back() {
+        let mut memory = PhysicalMemory::new(1 << 20);
+        for marks in [memory.marks, false] {
+            memory.marks = marks;
+            let (at, other) = (memory.allocate(PAGE).unwrap(), memory.allocate(PAGE).unwrap());
+            let is_open = |page: usize| is_open(at.wrapping_add(page * PAGE));
+            assert_eq!([0, 1, 2, 3].map(is_open), [true, false, true, false]);
+            assert!(memory.release(at) && memory.release(other));
+            assert_eq!([0, 1, 2, 3].map(is_open), [true; 4]);
+        }
     }
 }
