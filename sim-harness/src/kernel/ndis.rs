@@ -10,6 +10,7 @@ pub mod miniports;
 pub mod native;
 pub mod oids;
 pub mod pnp;
+mod processors;
 mod registration;
 pub mod work_items;
 
@@ -58,6 +59,7 @@ pub fn exports() -> Vec<Export> {
     all.extend(miniports::exports());
     all.extend(oids::exports());
     all.extend(pnp::exports());
+    all.extend(processors::exports());
     all.extend(data_path::exports());
     all.extend(configuration::exports());
     all.extend(lists::exports());

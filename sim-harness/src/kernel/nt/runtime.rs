@@ -17,6 +17,8 @@ const NON_PAGED: u64 = 0x40;
 const PAGED: u64 = 0x100;
 /// Ticks a second of the performance counter.
 const FREQUENCY: i64 = 10_000_000;
+/// Processors of a machine.
+pub const PROCESSORS: u32 = 1;
 
 /// Frees a block of the pool; what is wrong with that is a violation.
 pub(super) fn free(block: PVOID, tag: u32) {
@@ -88,7 +90,7 @@ ndk_types::abi! {
     }
 
     unsafe extern "C" fn ke_query_active_processor_count_ex(_group: USHORT) -> ULONG {
-        1
+        PROCESSORS
     }
 
     unsafe extern "C" fn rtl_init_unicode_string(destination: PUNICODE_STRING, source: PCWSTR) {
