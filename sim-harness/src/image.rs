@@ -1,5 +1,6 @@
-//! Builds softndk.sys on Linux from the driver's own source (DESIGN D6), and looks at it: imports only what is documented, no YMM
-//! or ZMM register (D10), no CR8 (W-43), control-flow guard and NX metadata (W-42), no section both writable and executable.
+//! Builds softndk.sys and the other drivers of the project on Linux from their own sources (DESIGN D6), and looks at them: imports
+//! only what is documented, no YMM or ZMM register (D10), no CR8 (W-43), control-flow guard and NX metadata (W-42), no section both
+//! writable and executable.
 
 mod documented;
 
@@ -74,8 +75,16 @@ fn add_target() -> Result<(), BuildError> {
 /// One build at a time in this process: tests on several threads want the same file.
 static BUILDING: Mutex<()> = Mutex::new(());
 
+/// The drivers that can be built: the project's own, and a consumer of it.
+pub const NAMES: [&str; 2] = ["softndk", "ndkping"];
+
 /// Builds softndk.sys and says where it is.
 pub fn build(release: bool) -> Result<PathBuf, BuildError> {
+    build_named("softndk", release)
+}
+
+/// Builds one of the drivers ([`NAMES`]) and says where its .sys is.
+pub fn build_named(name: &str, release: bool) -> Result<PathBuf, BuildError> {
     let _building = BUILDING.lock().unwrap_or_else(PoisonError::into_inner);
     let harness = Path::new(env!("CARGO_MANIFEST_DIR"));
     let folder = harness.join("image");
@@ -90,7 +99,7 @@ pub fn build(release: bool) -> Result<PathBuf, BuildError> {
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--locked", "--quiet", "--target", TARGET]).current_dir(&folder);
+    command.args(["build", "--locked", "--quiet", "--target", TARGET, "--package", name]).current_dir(&folder);
     command.env("CARGO_TARGET_DIR", &target);
     // Flags of an outer build would take the place of the image's own.
     command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
@@ -107,10 +116,10 @@ pub fn build(release: bool) -> Result<PathBuf, BuildError> {
         }
     }
     let out = target.join(TARGET).join(if release { "release" } else { "debug" });
-    let image = out.join("softndk.sys");
+    let image = out.join(format!("{name}.sys"));
     // A new file each time: a loaded one keeps what it has.
-    let fresh = out.join(format!("softndk.sys.{}", std::process::id()));
-    std::fs::copy(out.join("softndk.dll"), &fresh).map_err(|error| BuildError::File(fresh.clone(), error))?;
+    let fresh = out.join(format!("{name}.sys.{}", std::process::id()));
+    std::fs::copy(out.join(format!("{name}.dll")), &fresh).map_err(|error| BuildError::File(fresh.clone(), error))?;
     std::fs::rename(&fresh, &image).map_err(|error| BuildError::File(image.clone(), error))?;
     Ok(image)
 }
@@ -267,5 +276,15 @@ mod tests {
         let seen = inspect(&std::fs::read(&path).unwrap()).unwrap();
         assert_eq!(seen.faults, Vec::<String>::new());
         assert!(seen.instructions > 100 && seen.imports.iter().any(|import| import.name == "WdfVersionBind"));
+    }
+
+    /// D6, D10: a WDM driver, which has no framework to bind.
+    #[test]
+    fn the_consumer_builds_on_linux_into_an_image_without_faults() {
+        let path = build_named("ndkping", false).unwrap();
+        let seen = inspect(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(seen.faults, Vec::<String>::new());
+        let imports = |name: &str| seen.imports.iter().any(|import| import.name == name);
+        assert!(imports("IoCreateDevice") && imports("WskCaptureProviderNPI") && !imports("WdfVersionBind"));
     }
 }
