@@ -361,7 +361,7 @@ impl Adapter {
         let status = call!(
             self.object,
             NdkBuildLAM,
-            &raw mut mdl,
+            mdl.as_mut_ptr(),
             buffer.len(),
             complete,
             ptr::null_mut(),

@@ -11,11 +11,11 @@ fn a_chain_with_a_hole_is_refused(bed: &mut dyn Bed) {
     let host = Host::new(bed, 0);
     let buffer = Buffer::new(12_000, 0);
     let (mut first, mut after_a_hole) = (buffer.mdl_of(0, 4096), buffer.mdl_of(8192, 1000));
-    first.Next = &raw mut after_a_hole;
-    let refused = host.adapter.build_lam_in(&raw mut first, 5096, 4096);
+    first.Next = after_a_hole.as_mut_ptr();
+    let refused = host.adapter.build_lam_in(first.as_mut_ptr(), 5096, 4096);
     assert_eq!(refused.status, STATUS_INVALID_PARAMETER);
     // Up to the hole there is none.
-    let built = host.adapter.build_lam_in(&raw mut first, 4096, 4096);
+    let built = host.adapter.build_lam_in(first.as_mut_ptr(), 4096, 4096);
     assert_eq!((built.status, built.page_count()), (STATUS_SUCCESS, 1));
     host.adapter.release(built);
     host.close(bed);
@@ -25,13 +25,13 @@ fn too_little_room_is_told_with_the_size_that_is_needed(bed: &mut dyn Bed) {
     let host = Host::new(bed, 0);
     let buffer = Buffer::new(3 * 4096, 1);
     let mut mdl = buffer.mdl();
-    let asked = host.adapter.build_lam_in(&raw mut mdl, buffer.len(), 0);
+    let asked = host.adapter.build_lam_in(mdl.as_mut_ptr(), buffer.len(), 0);
     assert_eq!(asked.status, STATUS_BUFFER_TOO_SMALL);
     assert!(asked.size <= 16 + 8 * 4, "{} bytes for four pages", asked.size);
-    let short = host.adapter.build_lam_in(&raw mut mdl, buffer.len(), asked.size - 1);
+    let short = host.adapter.build_lam_in(mdl.as_mut_ptr(), buffer.len(), asked.size - 1);
     assert_eq!((short.status, short.size), (STATUS_BUFFER_TOO_SMALL, asked.size));
     assert!(short.block.iter().all(|&word| word == 0), "nothing is written");
-    let built = host.adapter.build_lam_in(&raw mut mdl, buffer.len(), asked.size);
+    let built = host.adapter.build_lam_in(mdl.as_mut_ptr(), buffer.len(), asked.size);
     assert_eq!((built.status, built.size), (STATUS_SUCCESS, asked.size));
     host.adapter.release(built);
     host.close(bed);
@@ -43,7 +43,7 @@ fn pages_are_aligned_and_the_first_byte_is_where_the_buffer_starts(bed: &mut dyn
         let buffer = Buffer::new(length, offset);
         let mut mdl = buffer.mdl();
         let before = (mdl.MdlFlags, mdl.MappedSystemVa, mdl.ByteCount, mdl.StartVa);
-        let built = host.adapter.build_lam_in(&raw mut mdl, length, 4096);
+        let built = host.adapter.build_lam_in(mdl.as_mut_ptr(), length, 4096);
         assert_eq!((built.status, built.page_count(), built.fbo), (STATUS_SUCCESS, pages, offset as u32));
         assert!(built.pages().iter().all(|page| page.is_multiple_of(4096)), "{:x?}", built.pages());
         host.adapter.release(built);
@@ -59,10 +59,10 @@ fn several_mdls_that_meet_inside_a_page_are_one_mapping(bed: &mut dyn Bed) {
     let built = {
         let (mut first, mut second, mut third) =
             (buffer.mdl_of(0, 3000), buffer.mdl_of(3000, 100), buffer.mdl_of(3100, 5900));
-        second.Next = &raw mut third;
-        first.Next = &raw mut second;
+        second.Next = third.as_mut_ptr();
+        first.Next = second.as_mut_ptr();
         // The chain is gone when this block ends: nobody looks at it any more.
-        pair.client.adapter.build_lam_in(&raw mut first, 8990, 4096)
+        pair.client.adapter.build_lam_in(first.as_mut_ptr(), 8990, 4096)
     };
     assert_eq!((built.status, built.fbo), (STATUS_SUCCESS, 50));
     pair.server.qp.receive(1, &[pair.server.sge(0, 9000)]).unwrap();
@@ -79,7 +79,7 @@ fn a_released_mapping_grants_nothing_and_its_address_no_other_memory(bed: &mut d
     let pair = Pair::new(bed);
     let (old, new) = (Buffer::new(4096, 0), Buffer::new(4096, 0));
     let mut mdl = old.mdl();
-    let built = pair.client.adapter.build_lam_in(&raw mut mdl, 4096, 64);
+    let built = pair.client.adapter.build_lam_in(mdl.as_mut_ptr(), 4096, 64);
     let address = built.pages()[0];
     pair.client.adapter.release(built);
     let again = pair.client.adapter.build_lam(&new).unwrap();
@@ -95,7 +95,11 @@ fn a_length_beyond_the_chain_or_of_nothing_is_refused(bed: &mut dyn Bed) {
     let buffer = Buffer::new(100, 0);
     let mut mdl = buffer.mdl();
     for length in [101, usize::MAX, 0] {
-        assert_eq!(host.adapter.build_lam_in(&raw mut mdl, length, 4096).status, STATUS_INVALID_PARAMETER, "{length}");
+        assert_eq!(
+            host.adapter.build_lam_in(mdl.as_mut_ptr(), length, 4096).status,
+            STATUS_INVALID_PARAMETER,
+            "{length}"
+        );
     }
     assert_eq!(host.adapter.build_lam_in(std::ptr::null_mut(), 1, 4096).status, STATUS_INVALID_PARAMETER);
     host.close(bed);
@@ -108,7 +112,7 @@ fn more_mappings_than_there_is_room_for_are_refused_inline(bed: &mut dyn Bed) {
     // The host's own buffer has one.
     let built: Vec<_> = (1..most).map(|_| host.adapter.build_lam(&buffer).unwrap()).collect();
     let mut mdl = buffer.mdl();
-    let refused = host.adapter.build_lam_in(&raw mut mdl, 100, 4096);
+    let refused = host.adapter.build_lam_in(mdl.as_mut_ptr(), 100, 4096);
     assert_eq!(refused.status, STATUS_INSUFFICIENT_RESOURCES);
     for lam in built {
         host.adapter.release_lam(lam);

@@ -37,17 +37,17 @@ fn a_chain_must_be_contiguous_and_long_enough(bed: &mut dyn Bed) {
     let region = host.pd.create_mr(false).unwrap();
     let refused = Err(Failed("NdkRegisterMr", STATUS_INVALID_PARAMETER));
     let (mut first, mut after_a_hole) = (buffer.mdl_of(0, 1000), buffer.mdl_of(1001, 1000));
-    first.Next = &raw mut after_a_hole;
-    assert_eq!(region.register_mdl(&raw mut first, 2000, 0), refused);
+    first.Next = after_a_hole.as_mut_ptr();
+    assert_eq!(region.register_mdl(first.as_mut_ptr(), 2000, 0), refused);
     let mut mdl = buffer.mdl();
     for length in [12_001, 0, usize::MAX] {
-        assert_eq!(region.register_mdl(&raw mut mdl, length, 0), refused, "{length}");
+        assert_eq!(region.register_mdl(mdl.as_mut_ptr(), length, 0), refused, "{length}");
     }
     assert_eq!(region.register_mdl(std::ptr::null_mut(), 1, 0), refused);
     // Several MDLs that meet are one region.
     let (mut first, mut second) = (buffer.mdl_of(0, 1000), buffer.mdl_of(1000, 11_000));
-    first.Next = &raw mut second;
-    region.register_mdl(&raw mut first, 12_000, 0).unwrap();
+    first.Next = second.as_mut_ptr();
+    region.register_mdl(first.as_mut_ptr(), 12_000, 0).unwrap();
     region.close();
     host.close(bed);
 }
@@ -58,8 +58,8 @@ fn a_peer_reaches_the_first_bytes_that_were_registered_and_none_after(bed: &mut 
     {
         // The chain is gone when this block ends (MR-15).
         let (mut first, mut second) = (pair.server.buffer.mdl_of(0, 100), pair.server.buffer.mdl_of(100, 900));
-        first.Next = &raw mut second;
-        region.register_mdl(&raw mut first, 500, EVERYTHING).unwrap();
+        first.Next = second.as_mut_ptr();
+        region.register_mdl(first.as_mut_ptr(), 500, EVERYTHING).unwrap();
     }
     let (va, token) = (pair.server.buffer.va(), region.remote_token());
     pair.client.buffer.write(0, &[7; 500]);
@@ -247,10 +247,10 @@ fn the_largest_registration_is_taken_and_more_is_not(bed: &mut dyn Bed) {
     let mut mdl = host.buffer.mdl();
     // The MDL says it is long enough; on the native bed nobody looks at the pages before they are used.
     mdl.ByteCount = u32::MAX;
-    let refused = region.register_mdl(&raw mut mdl, most + 1, 0);
+    let refused = region.register_mdl(mdl.as_mut_ptr(), most + 1, 0);
     assert_eq!(refused, Err(Failed("NdkRegisterMr", STATUS_INVALID_PARAMETER)));
     if bed.native().is_some() {
-        region.register_mdl(&raw mut mdl, most, 0).unwrap();
+        region.register_mdl(mdl.as_mut_ptr(), most, 0).unwrap();
     }
     region.close();
     host.close(bed);

@@ -49,7 +49,7 @@ impl Mr {
     /// NdkRegisterMr of a whole buffer; its MDL is gone when this returns (MR-15).
     pub fn register(&self, buffer: &Buffer, flags: u32) -> Result<(), Failed> {
         let mut mdl = buffer.mdl();
-        self.register_mdl(&raw mut mdl, buffer.len(), flags)
+        self.register_mdl(mdl.as_mut_ptr(), buffer.len(), flags)
     }
 
     /// NdkDeregisterMr.

@@ -7,7 +7,8 @@ use super::kmdf::{self, Kmdf};
 use super::loader::{Image, LoadError};
 use super::ndis::Ndis;
 use super::netio::Netio;
-use super::nt::Nt;
+use super::nt::memory::PhysicalMemory;
+use super::nt::{MEMORY, Nt};
 use super::sched::{Scheduler, Woken};
 use super::stack::Import;
 use super::verifier::{self, Verifier};
@@ -51,6 +52,11 @@ impl std::fmt::Debug for Machine {
 impl Machine {
     /// A machine on this clock (virtual nanoseconds); its chances come from `seed`.
     pub fn new(name: &str, clock: Arc<AtomicU64>, seed: u64) -> Arc<Self> {
+        Self::with_memory(name, clock, seed, Arc::new(PhysicalMemory::new(MEMORY)))
+    }
+
+    /// The same with physical memory that others have, too: a consumer's buffers are then the same on all of them.
+    pub fn with_memory(name: &str, clock: Arc<AtomicU64>, seed: u64, memory: Arc<PhysicalMemory>) -> Arc<Self> {
         let mut exports = ExportTable::default();
         exports.add(super::nt::exports());
         exports.add(super::cng::exports());
@@ -62,7 +68,7 @@ impl Machine {
             clock,
             verifier: Verifier::default(),
             sched: Arc::default(),
-            nt: Nt::new(seed),
+            nt: Nt::new(seed, memory),
             netio: Netio::default(),
             ndis: Ndis::default(),
             kmdf: Kmdf::default(),
@@ -134,7 +140,7 @@ impl Machine {
     }
 
     /// A function's place in the table of exports and its address.
-    pub(super) fn export_place(&self, library: &str, name: &str) -> Option<(usize, usize)> {
+    pub(crate) fn export_place(&self, library: &str, name: &str) -> Option<(usize, usize)> {
         let exports = self.exports.read().unwrap_or_else(PoisonError::into_inner);
         exports.place(library, name).map(|(place, export)| (place, export.address))
     }

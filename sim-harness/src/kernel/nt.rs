@@ -23,20 +23,21 @@ use pool::{Pool, tag_text};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A machine's physical memory, in bytes.
-const MEMORY: usize = 4 << 30;
+pub const MEMORY: usize = 4 << 30;
 
 /// The state of ntoskrnl on one machine.
 #[derive(Debug)]
 pub struct Nt {
-    /// Physical memory.
-    pub memory: PhysicalMemory,
+    /// Physical memory, which machines may share.
+    pub memory: Arc<PhysicalMemory>,
     /// The pool.
     pub pool: Pool,
     /// The registry.
     pub registry: registry::Registry,
     deferred: deferred::Deferred,
     timers: timers::Timers,
-    mdls: mdl::Mdls,
+    /// MDLs and mappings.
+    pub mdls: mdl::Mdls,
     locks: locks::Locks,
     /// The I/O manager.
     pub io: io::Io,
@@ -44,9 +45,9 @@ pub struct Nt {
 }
 
 impl Nt {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(super) fn new(seed: u64, memory: Arc<PhysicalMemory>) -> Self {
         Self {
-            memory: PhysicalMemory::new(MEMORY),
+            memory,
             pool: Pool::default(),
             registry: registry::Registry::default(),
             deferred: deferred::Deferred::default(),
@@ -88,9 +89,6 @@ impl Nt {
         leaks.extend(self.deferred.leaks());
         leaks.extend(self.mdls.leaks());
         leaks.extend(self.io.leaks());
-        if self.memory.mappings() > 0 {
-            leaks.push(format!("{} mappings of locked pages", self.memory.mappings()));
-        }
         leaks
     }
 }

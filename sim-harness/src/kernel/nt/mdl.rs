@@ -1,7 +1,7 @@
 //! MDLs: descriptions of pages, and mappings of them (W-10 to W-12).
 //!
 //! The array of page frame numbers lies behind the structure, as in the real thing. A mapping is another view of the same
-//! pages of the machine's memory file.
+//! pages of the memory file; it belongs to the machine it was made on, which may share the memory with others.
 
 use super::memory::PAGE;
 use crate::exports;
@@ -25,18 +25,38 @@ const TAG: u32 = u32::from_le_bytes(*b"Mdl ");
 const MDL_WRITE_OPERATION: i16 = 0x80;
 const NO_WRITE: u32 = 0x8000_0000;
 
-/// MDLs that were allocated and not freed.
+/// MDLs that were allocated and not freed, and mappings that were made and not ended.
 #[derive(Debug, Default)]
-pub struct Mdls(Mutex<BTreeSet<usize>>);
+pub struct Mdls {
+    allocated: Mutex<BTreeSet<usize>>,
+    mapped: Mutex<BTreeSet<usize>>,
+}
 
 impl Mdls {
     fn list(&self) -> MutexGuard<'_, BTreeSet<usize>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.allocated.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mapped(&self) -> MutexGuard<'_, BTreeSet<usize>> {
+        self.mapped.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Mappings of locked pages that are not ended.
+    pub fn mappings(&self) -> usize {
+        self.mapped().len()
     }
 
     pub(super) fn leaks(&self) -> Vec<String> {
-        self.list().iter().map(|mdl| format!("MDL {mdl:#x}")).collect()
+        let mut leaks: Vec<_> = self.list().iter().map(|mdl| format!("MDL {mdl:#x}")).collect();
+        leaks.extend(self.mapped().iter().map(|base| format!("a mapping of locked pages at {base:#x}")));
+        leaks
     }
+}
+
+/// Ends the mapping an address is in; false when this machine has none there.
+fn unmap(machine: &Machine, address: PVOID) -> bool {
+    let base = address.cast::<u8>().map_addr(|at| at & !(PAGE - 1));
+    machine.nt.mdls.mapped().remove(&base.addr()) && machine.nt.memory.unmap(base)
 }
 
 /// Pages that `bytes` bytes from `address` on touch.
@@ -83,7 +103,7 @@ pub fn free(machine: &Machine, mdl: PMDL) {
     // SAFETY: an MDL of the list is alive.
     let head = unsafe { mdl.read() };
     if head.MdlFlags & MDL_PARTIAL_HAS_BEEN_MAPPED != 0 {
-        machine.nt.memory.unmap(head.MappedSystemVa.cast::<u8>().map_addr(|at| at & !(PAGE - 1)));
+        unmap(machine, head.MappedSystemVa);
     } else if head.MdlFlags & MDL_MAPPED_TO_SYSTEM_VA != 0 && head.MdlFlags & MDL_SOURCE_IS_NONPAGED_POOL == 0 {
         machine.violation("mdl", format!("MDL {:#x} is freed while it is mapped", mdl.addr()));
     }
@@ -95,7 +115,7 @@ fn unlock(machine: &Machine, mdl: PMDL) -> bool {
     // SAFETY: the page of MmUnlockPages: an MDL whose pages are locked.
     let head = unsafe { &mut *mdl };
     if head.MdlFlags & MDL_MAPPED_TO_SYSTEM_VA != 0 {
-        machine.nt.memory.unmap(head.MappedSystemVa.cast::<u8>().map_addr(|at| at & !(PAGE - 1)));
+        unmap(machine, head.MappedSystemVa);
     }
     let locked = head.MdlFlags & MDL_PAGES_LOCKED != 0;
     head.MdlFlags &= !(MDL_PAGES_LOCKED | MDL_MAPPED_TO_SYSTEM_VA);
@@ -200,6 +220,7 @@ ndk_types::abi! {
             machine.violation("W-11", "MmMapLockedPagesSpecifyCache wants KernelMode, MmCached, no bug check");
         }
         let Some(base) = machine.nt.memory.map(&pfns(mdl), priority & NO_WRITE == 0) else { return ptr::null_mut() };
+        machine.nt.mdls.mapped().insert(base.addr());
         let address = base.wrapping_add(head.ByteOffset as usize).cast();
         head.MappedSystemVa = address;
         head.MdlFlags |= MDL_MAPPED_TO_SYSTEM_VA;
@@ -217,7 +238,7 @@ ndk_types::abi! {
             machine.violation("mdl", format!("MmUnmapLockedPages of {:#x}, which the MDL does not map", base.addr()));
             return;
         }
-        if !machine.nt.memory.unmap(base.cast::<u8>().map_addr(|at| at & !(PAGE - 1))) {
+        if !unmap(&machine, base) {
             machine.violation("mdl", format!("MmUnmapLockedPages of {:#x}, which is no mapping", base.addr()));
         }
         head.MdlFlags &= !(MDL_MAPPED_TO_SYSTEM_VA | MDL_PARTIAL_HAS_BEEN_MAPPED);

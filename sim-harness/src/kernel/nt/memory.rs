@@ -1,4 +1,5 @@
-//! Physical memory: pages of one memory file, so that a page can be mapped again at another address, as MDLs want it.
+//! Physical memory: pages of one memory file, so that a page can be mapped again at another address, as MDLs want it. Machines
+//! that are to reach the same buffers share one.
 //!
 //! The whole file is mapped once, writable: the system's own view. Page frame numbers count pages of the file from
 //! [`FIRST_PFN`]. Ranges are given out in whole pages with an unmapped page after each, so that running over the end faults.
@@ -34,8 +35,8 @@ struct Free {
     runs: BTreeMap<usize, usize>,
     /// First page and number of pages of what is given out.
     used: BTreeMap<usize, usize>,
-    /// Mappings made besides the view: address and bytes.
-    mappings: BTreeMap<usize, usize>,
+    /// Mappings made besides the view: address, and page frame numbers.
+    mappings: BTreeMap<usize, Vec<u64>>,
 }
 
 // SAFETY: the view is memory that anybody may use as whoever owns the range allows; the rest is behind a lock.
@@ -162,17 +163,27 @@ impl PhysicalMemory {
                 return None;
             }
         }
-        self.free().mappings.insert(base.addr(), bytes);
+        self.free().mappings.insert(base.addr(), pfns.to_vec());
         Some(base)
     }
 
     /// Ends a mapping made by [`PhysicalMemory::map`]; false when there is none at this page.
     pub fn unmap(&self, base: *mut u8) -> bool {
-        let bytes = self.free().mappings.remove(&base.addr());
-        if let Some(bytes) = bytes {
-            unmap_range(base, bytes);
+        let pfns = self.free().mappings.remove(&base.addr());
+        if let Some(pfns) = &pfns {
+            unmap_range(base, pfns.len() * PAGE);
         }
-        bytes.is_some()
+        pfns.is_some()
+    }
+
+    /// Whether a page of the range given out at this address is mapped elsewhere.
+    pub fn is_mapped(&self, at: *mut u8) -> bool {
+        let free = self.free();
+        let Some((first, &pages)) = self.page_of(at).and_then(|first| Some((first, free.used.get(&first)?))) else {
+            return false;
+        };
+        let range = FIRST_PFN + first as u64..FIRST_PFN + (first + pages) as u64;
+        free.mappings.values().flatten().any(|pfn| range.contains(pfn))
     }
 
     /// Mappings that are not ended.
@@ -188,7 +199,7 @@ fn unmap_range(base: *mut u8, bytes: usize) {
 
 impl Drop for PhysicalMemory {
     fn drop(&mut self) {
-        let mappings: Vec<_> = self.free().mappings.iter().map(|(&base, &bytes)| (base, bytes)).collect();
+        let mappings: Vec<_> = self.free().mappings.iter().map(|(&base, pfns)| (base, pfns.len() * PAGE)).collect();
         for (base, bytes) in mappings {
             unmap_range(ptr::with_exposed_provenance_mut(base), bytes);
         }
@@ -213,7 +224,9 @@ mod tests {
         unsafe { first.wrapping_add(PAGE + 7).write(42) };
         // SAFETY: mapped above.
         assert_eq!(unsafe { again.wrapping_add(PAGE + 7).read() }, 42);
+        assert!(memory.is_mapped(first) && memory.is_mapped(second));
         assert!(memory.unmap(again) && !memory.unmap(again));
+        assert!(!memory.is_mapped(first));
         assert!(memory.map(&[FIRST_PFN - 1], false).is_none());
         assert!(memory.release(first) && !memory.release(first));
         assert!(memory.release(second));
