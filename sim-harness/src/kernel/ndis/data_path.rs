@@ -211,18 +211,6 @@ pub fn protocol_cancel(machine: &Arc<Machine>, instance: usize, id: usize) {
     };
 }
 
-/// The first `count` lists of a chain that stays its sender's; one more, if the chain is longer.
-fn walk(chain: *mut NET_BUFFER_LIST, count: u32) -> Vec<Nbl> {
-    let mut next = chain;
-    let follow = |_| {
-        let list = std::ptr::NonNull::new(next)?;
-        // SAFETY: the page: a chain of valid lists.
-        next = unsafe { list.as_ref() }.Next;
-        Some(Nbl(list.as_ptr()))
-    };
-    (0..=count).map_while(follow).collect()
-}
-
 /// Completes what the driver sends to a binding that does not run.
 fn refuse(machine: &Arc<Machine>, binding: usize, lists: &[Nbl]) {
     let protocol = machine.ndis.registrations.protocol();
@@ -327,9 +315,7 @@ ndk_types::abi! {
         check_level(&machine, call, flags);
         let resources = flags & NDIS_RECEIVE_FLAGS_RESOURCES != 0;
         let lists = if resources {
-            let lists = walk(chain, count);
-            machine.ndis.lists.lend(&machine, &lists, Holder::Above);
-            lists
+            machine.ndis.lists.lend_chain(&machine, chain, Holder::Driver, Holder::Above, call)
         } else {
             machine.ndis.lists.hand_over(&machine, chain, Holder::Driver, Holder::Above, call)
         };

@@ -63,7 +63,40 @@ impl Lists {
         to: Holder,
         call: &str,
     ) -> Vec<Nbl> {
-        let (mut passed, mut seen) = (Vec::new(), Seen::new());
+        let mut passed = self.follow(machine, chain, from, call);
+        passed.retain(|&nbl| {
+            let mut state = self.state();
+            if from == Holder::Driver && state.is_clone_of_lent(nbl) {
+                let text =
+                    format!("{call}: list {:#x} is a clone, without RESOURCES, of a list that is lent", nbl.address());
+                machine.violation("W-20", text);
+                return false;
+            }
+            making::check_end(machine, nbl, call);
+            state.pass(machine, nbl, to, call);
+            true
+        });
+        passed
+    }
+
+    /// Lends a chain that somebody handed to NDIS for an indication. What is left out, and why, is as in
+    /// [`Lists::hand_over`].
+    pub fn lend_chain(
+        &self,
+        machine: &Machine,
+        chain: *mut NET_BUFFER_LIST,
+        from: Holder,
+        to: Holder,
+        call: &str,
+    ) -> Vec<Nbl> {
+        let lists = self.follow(machine, chain, from, call);
+        self.lend(machine, &lists, to);
+        lists
+    }
+
+    /// The lists of a chain that `from` may hand to anybody.
+    fn follow(&self, machine: &Machine, chain: *mut NET_BUFFER_LIST, from: Holder, call: &str) -> Vec<Nbl> {
+        let (mut lists, mut seen) = (Vec::new(), Seen::new());
         let mut next = Nbl(chain);
         while !next.0.is_null() {
             let nbl = next;
@@ -71,22 +104,19 @@ impl Lists {
                 machine.violation("nbl", format!("{call}: the chain leads back to list {:#x}", nbl.address()));
                 break;
             }
-            let mut state = self.state();
+            let state = self.state();
             let Some(record) = state.records.get(&nbl.address()) else {
                 let text = format!("{call}: {:#x} is no NET_BUFFER_LIST; what follows it is lost", nbl.address());
                 machine.violation("nbl", text);
                 break;
             };
             next = Nbl(nbl.next());
-            if let Some((rule, why)) = refusal(&state, record, from) {
-                machine.violation(rule, format!("{call}: list {:#x} {why}", nbl.address()));
-                continue;
+            match refusal(record, from) {
+                Some((rule, why)) => machine.violation(rule, format!("{call}: list {:#x} {why}", nbl.address())),
+                None => lists.push(nbl),
             }
-            making::check_end(machine, nbl, call);
-            state.pass(machine, nbl, to, call);
-            passed.push(nbl);
         }
-        passed
+        lists
     }
 
     /// Lends lists for an indication: they stay whose they are, but `to` may look at and clone them.
@@ -144,23 +174,21 @@ impl Lists {
 }
 
 /// Why a list cannot go at all.
-fn refusal(state: &State, record: &Record, from: Holder) -> Option<(&'static str, String)> {
+fn refusal(record: &Record, from: Holder) -> Option<(&'static str, String)> {
     if let Some(lent) = &record.lent {
         return Some(("W-20", format!("is lent to {:?} for the indication only", lent.to)));
     }
-    if record.holder != from {
-        return Some(("nbl", format!("is with {:?}, not with {from:?}", record.holder)));
-    }
-    if let Kind::Clone { parent, .. } = record.kind
-        && from == Holder::Driver
-        && state.records.get(&parent).is_some_and(|parent| parent.lent.is_some())
-    {
-        return Some(("W-20", "is a clone, without RESOURCES, of a list that is lent".to_owned()));
-    }
-    None
+    (record.holder != from).then(|| ("nbl", format!("is with {:?}, not with {from:?}", record.holder)))
 }
 
 impl State {
+    fn is_clone_of_lent(&self, nbl: Nbl) -> bool {
+        let Some(Kind::Clone { parent, .. }) = self.records.get(&nbl.address()).map(|record| record.kind) else {
+            return false;
+        };
+        self.records.get(&parent).is_some_and(|parent| parent.lent.is_some())
+    }
+
     /// Notes a new holder.
     fn pass(&mut self, machine: &Machine, nbl: Nbl, to: Holder, call: &str) {
         let Some(record) = self.records.get(&nbl.address()) else { return };

@@ -199,6 +199,28 @@ fn lent_lists_go_up_as_lent_clones() {
     assert_eq!(rules, []);
 }
 
+/// W-20: only what the driver has goes up for the length of an indication.
+#[test]
+fn a_chain_is_lent_by_who_holds_it() {
+    let rules = broken(|machine| {
+        let lists = &machine.ndis.lists;
+        let [one, two] = lent(machine);
+        let lend = |list: Nbl| lists.lend_chain(machine, list.0, Holder::Driver, Holder::Above, "indicate");
+        let clone = clone_of(one);
+        ndis!(NdisCopyReceiveNetBufferListInfo, clone.0, one.0);
+        assert_eq!(lend(clone), [clone]);
+        lists.take_back(machine, &[clone], Holder::Above);
+        ndis!(NdisFreeCloneNetBufferList, clone.0, USE_ORIGINAL_MDLS);
+        assert_eq!(rules(machine), []);
+        assert_eq!(lend(two), [], "it is the NIC's");
+        lists.take_back(machine, &[one, two], Holder::Driver);
+        assert_eq!(lend(two), []);
+        let none = block(machine, size_of::<NET_BUFFER_LIST>()).cast();
+        assert_eq!(lend(Nbl(none)), []);
+    });
+    assert_eq!(rules.iter().map(|(rule, _)| *rule).collect::<Vec<_>>(), ["W-20", "nbl", "nbl"]);
+}
+
 /// W-20
 #[test]
 fn a_lent_list_is_neither_returned_nor_kept_by_a_clone_nor_linked_anew() {
