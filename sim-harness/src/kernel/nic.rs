@@ -16,12 +16,13 @@ pub use behaviour::{Behaviour, Completion, Oids, Order, Pieces, Resources};
 pub use counters::{Counters, Traffic};
 
 use super::Machine;
+use super::irql::{self, Irql};
 use super::ndis::lists::Nbl;
 use super::ndis::native::{Nic, NicAttributes};
 use crate::dice::Dice;
 use ndk_types::*;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 /// What a NIC calls: NDIS, which takes it to the driver bound above. Each may be called from inside a call of the NIC.
 pub trait NicUp: Send + Sync {
@@ -50,6 +51,7 @@ pub trait NicUp: Send + Sync {
 pub struct SimNic {
     state: Mutex<State>,
     up: OnceLock<Arc<dyn NicUp>>,
+    own: Weak<Self>,
 }
 
 /// A request that waits for its time.
@@ -85,6 +87,8 @@ struct State {
     indicated: BTreeMap<Nbl, Vec<u8>>,
     /// How many more lists are with the driver until an indication returns.
     lent: usize,
+    /// Whether a thread is on its way that does what is due.
+    soon: bool,
     asked: Vec<Asked>,
 }
 
@@ -120,9 +124,10 @@ impl SimNic {
             held: Vec::new(),
             indicated: BTreeMap::new(),
             lent: 0,
+            soon: false,
             asked: Vec::new(),
         };
-        Arc::new(Self { state: Mutex::new(state), up: OnceLock::new() })
+        Arc::new_cyclic(|own| Self { state: Mutex::new(state), up: OnceLock::new(), own: own.clone() })
     }
 
     /// Attributes of an ordinary Ethernet NIC: 1500 bytes, 10 Gb/s, up, no RSS.
@@ -238,6 +243,19 @@ impl SimNic {
         self.end_pause(machine);
     }
 
+    /// What is due at this moment, and not to be done inside the call, is done on a kernel thread.
+    fn soon(&self, machine: &Arc<Machine>) {
+        if self.next_due().is_none_or(|due| due > machine.now()) || std::mem::replace(&mut self.state().soon, true) {
+            return;
+        }
+        let (own, inner) = (self.own.clone(), machine.clone());
+        machine.thread("the NIC", move || {
+            let Some(nic) = own.upgrade() else { return };
+            nic.state().soon = false;
+            irql::at(Irql::Dispatch, || nic.run_due(&inner));
+        });
+    }
+
     /// Completes a pending pause whose time has come, when nothing is with the driver.
     fn end_pause(&self, machine: &Arc<Machine>) {
         let over = {
@@ -266,6 +284,7 @@ impl Nic for SimNic {
 
     fn send(&self, machine: &Arc<Machine>, lists: Vec<Nbl>) {
         self.take_sends(machine, lists);
+        self.soon(machine);
     }
 
     fn cancel_send(&self, machine: &Arc<Machine>, id: usize) {
@@ -278,7 +297,9 @@ impl Nic for SimNic {
     }
 
     fn oid(&self, machine: &Arc<Machine>, request: *mut NDIS_OID_REQUEST) -> NDIS_STATUS {
-        self.take_request(machine, request)
+        let status = self.take_request(machine, request);
+        self.soon(machine);
+        status
     }
 
     fn pause(&self, machine: &Arc<Machine>) -> bool {

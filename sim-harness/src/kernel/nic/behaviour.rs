@@ -87,7 +87,7 @@ pub enum Completion {
     Late {
         /// Further lists.
         lists: usize,
-        /// Virtual nanoseconds.
+        /// Virtual nanoseconds; with 0 a kernel thread completes it.
         delay: u64,
     },
 }
@@ -108,6 +108,7 @@ pub enum Order {
 pub enum Oids {
     /// In the call.
     Inline,
-    /// NDIS_STATUS_PENDING first, the answer this many virtual nanoseconds later.
+    /// NDIS_STATUS_PENDING first, the answer this many virtual nanoseconds later; with 0 on a kernel thread, which needs no
+    /// time to pass.
     Pending(u64),
 }

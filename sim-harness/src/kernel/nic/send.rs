@@ -31,7 +31,7 @@ impl SimNic {
                     state.transmit(machine, nbl);
                 }
             }
-            (state.take_completed(machine.now()), refused)
+            (state.take_completed(None), refused)
         };
         self.refuse(machine, refused, NDIS_STATUS_PAUSED);
         self.complete(machine, due);
@@ -46,7 +46,7 @@ impl SimNic {
             {
                 state.transmit(machine, nbl);
             }
-            state.take_completed(machine.now())
+            state.take_completed(Some(machine.now()))
         };
         self.complete(machine, due);
     }
@@ -175,14 +175,14 @@ impl State {
         Ok(())
     }
 
-    /// What is to be completed now, in its order.
-    fn take_completed(&mut self, now: u64) -> Vec<Held> {
+    /// What is to be completed, in its order: also by its time, if that is told.
+    fn take_completed(&mut self, now: Option<u64>) -> Vec<Held> {
         let all = match self.behaviour.completion {
             Completion::Inside => true,
             Completion::Late { lists, .. } => self.held.len() > lists,
         };
         let held = std::mem::take(&mut self.held);
-        let (due, rest) = held.into_iter().partition(|held| all || held.due <= now);
+        let (due, rest) = held.into_iter().partition(|held| all || now.is_some_and(|now| held.due <= now));
         self.held = rest;
         self.in_order(due)
     }

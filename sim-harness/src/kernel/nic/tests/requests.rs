@@ -188,3 +188,24 @@ fn a_pending_request_is_carried_out_and_completed_once_when_its_time_has_come() 
     bench.at(1000);
     assert_eq!((bench.told(), bench.nic.next_due()), (vec![], None));
 }
+
+#[test]
+fn what_pends_without_a_delay_is_done_by_a_kernel_thread() {
+    let bench = Bench::new();
+    bench.nic.behave(|now| {
+        now.oids = Oids::Pending(0);
+        now.completion = Completion::Late { lists: 9, delay: 0 };
+    });
+    let mut lookahead = 64_u32.to_le_bytes();
+    let mut set = request(NdisRequestSetInformation, OID_GEN_CURRENT_LOOKAHEAD, &mut lookahead);
+    bench.send(1);
+    bench.send(2);
+    assert_eq!(bench.nic.oid(&bench.machine, &raw mut *set), NDIS_STATUS_PENDING);
+    assert_eq!(bench.told(), []);
+    bench.machine.settle();
+    let ok = NDIS_STATUS_SUCCESS;
+    assert_eq!(bench.told(), [Told::Sent(vec![(1, ok), (2, ok)]), Told::Oid(ok)]);
+    bench.machine.settle();
+    assert_eq!((bench.told(), bench.broken(), bench.nic.next_due()), (vec![], vec![], None));
+    bench.machine.sched.abandon();
+}
