@@ -122,7 +122,7 @@ pub struct QueryAdapter {
 /// NDK_ADAPTER_INFO, its fields in their order, all as wide as they need.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields of NDK_ADAPTER_INFO by their names")]
+#[allow(missing_docs, reason = "the fields of NDK_ADAPTER_INFO by their names")]
 pub struct AdapterReport {
     pub major: u16,
     pub minor: u16,
@@ -194,7 +194,7 @@ pub struct Ping {
 /// Nanoseconds of `count` operations; all zero when there were none.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "what their names say")]
+#[allow(missing_docs, reason = "what their names say")]
 pub struct Latency {
     pub count: u64,
     pub min: u64,

@@ -214,7 +214,7 @@ fn the_scripts_name_what_the_files_name() {
 /// The scripts' brackets and quotes pair up: what can be told of a PowerShell script without PowerShell.
 #[test]
 fn the_scripts_are_well_formed() {
-    for name in ["install.ps1", "uninstall.ps1", "softndk.ps1"] {
+    for name in ["install.ps1", "uninstall.ps1", "softndk.ps1", "ndkping.ps1"] {
         let open = check_brackets(&read(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(open.is_empty(), "{name}: not closed: {open:?}");
     }
