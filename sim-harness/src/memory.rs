@@ -16,6 +16,7 @@ use crate::kernel::nt::mdl::pages_spanned;
 use crate::kernel::nt::memory::{PAGE, PhysicalMemory};
 use ndk_types::{MDL, MDL_MAPPED_TO_SYSTEM_VA, MDL_PAGES_LOCKED, MDL_SOURCE_IS_NONPAGED_POOL};
 use std::cell::{Cell, RefCell, UnsafeCell};
+use std::marker::PhantomData;
 use std::ptr;
 use std::sync::Arc;
 
@@ -30,32 +31,47 @@ thread_local! {
     static POOL: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Puts what a scope has set back when it ends.
-struct Scope(Option<Arc<PhysicalMemory>>, bool);
+/// While it lives the buffers this thread makes lie in physical memory, or in what [`from_pool`] says.
+#[derive(Debug)]
+pub struct Scope {
+    before: (Option<Arc<PhysicalMemory>>, bool),
+    /// It is the thread's.
+    _here: PhantomData<*const ()>,
+}
 
 impl Scope {
     fn open(memory: Option<Arc<PhysicalMemory>>, pool: bool) -> Self {
-        Self(MEMORY.replace(memory), POOL.replace(pool))
+        Self { before: (MEMORY.replace(memory), POOL.replace(pool)), _here: PhantomData }
     }
 }
 
 impl Drop for Scope {
     fn drop(&mut self) {
-        MEMORY.set(self.0.take());
-        POOL.set(self.1);
+        MEMORY.set(self.before.0.take());
+        POOL.set(self.before.1);
     }
 }
 
-/// Runs `f`, whose buffers, as far as this thread makes them, lie in this memory: locked pages without a system address.
+/// From now on, until the scope is dropped, buffers lie in this memory: locked pages without a system address.
+pub fn enter(memory: Arc<PhysicalMemory>) -> Scope {
+    Scope::open(Some(memory), false)
+}
+
+/// Runs `f`, whose buffers lie in this memory, as in [`enter`].
 pub fn within<R>(memory: Arc<PhysicalMemory>, f: impl FnOnce() -> R) -> R {
-    let _scope = Scope::open(Some(memory), false);
+    let _scope = enter(memory);
     f()
 }
 
 /// Runs `f`, whose buffers in physical memory are nonpaged pool. To be used inside [`within`].
 pub fn from_pool<R>(f: impl FnOnce() -> R) -> R {
-    let _scope = Scope::open(MEMORY.with_borrow(Clone::clone), true);
+    let _scope = Scope::open(shared(), true);
     f()
+}
+
+/// The memory buffers lie in now, if it is not the heap: what machines that are made here are to have, too.
+pub fn shared() -> Option<Arc<PhysicalMemory>> {
+    MEMORY.with_borrow(Clone::clone)
 }
 
 /// Where a buffer's bytes are.
@@ -71,7 +87,7 @@ enum Place {
 
 impl Place {
     fn new(bytes: usize) -> Self {
-        let Some(memory) = MEMORY.with_borrow(Clone::clone) else {
+        let Some(memory) = shared() else {
             return Self::Heap((0..bytes).map(|_| UnsafeCell::new(0)).collect());
         };
         let base = memory.allocate(bytes).expect("the machine has memory for this buffer");
