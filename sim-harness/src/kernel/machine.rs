@@ -50,9 +50,11 @@ impl std::fmt::Debug for Machine {
 }
 
 impl Machine {
-    /// A machine on this clock (virtual nanoseconds); its chances come from `seed`.
+    /// A machine on this clock (virtual nanoseconds); its chances come from `seed`. Its memory is that of the scope it is made in
+    /// ([`crate::memory::enter`]), or its own.
     pub fn new(name: &str, clock: Arc<AtomicU64>, seed: u64) -> Arc<Self> {
-        Self::with_memory(name, clock, seed, Arc::new(PhysicalMemory::new(MEMORY)))
+        let memory = crate::memory::shared().unwrap_or_else(|| Arc::new(PhysicalMemory::new(MEMORY)));
+        Self::with_memory(name, clock, seed, memory)
     }
 
     /// The same with physical memory that others have, too: a consumer's buffers are then the same on all of them.
