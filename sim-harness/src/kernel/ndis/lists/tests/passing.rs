@@ -123,6 +123,25 @@ fn a_clone_goes_nowhere_without_the_information_of_its_way() {
     assert_eq!(clone_to(Holder::Above, receive), []);
 }
 
+/// W-20: a copy from another list than the parent does not count, nor is a clone lent without one.
+#[test]
+fn a_clone_has_its_parents_information_and_parent_pointer() {
+    let rules = broken(|machine| {
+        let lists = &machine.ndis.lists;
+        let (original, other) = (received(machine), received(machine));
+        let [one, two, three] = [(); 3].map(|()| clone_of(original));
+        ndis!(NdisCopyReceiveNetBufferListInfo, one.0, other.0);
+        lists.hand_over(machine, one.0, Holder::Driver, Holder::Above, "indicate");
+        lists.lend(machine, &[two], Holder::Above);
+        assert_eq!(rules(machine), [("W-20", "NdisCopyReceiveNetBufferListInfo"); 2]);
+        ndis!(NdisCopyReceiveNetBufferListInfo, three.0, original.0);
+        // SAFETY: a list that is alive and the driver's.
+        unsafe { (*three.0).ParentNetBufferList = other.0 };
+        lists.hand_over(machine, three.0, Holder::Driver, Holder::Above, "indicate");
+    });
+    assert_eq!(rules, [("nbl", "NdisCopyReceiveNetBufferListInfo")]);
+}
+
 #[test]
 fn a_list_goes_back_as_it_came() {
     let with = |change: fn(Nbl)| {
@@ -166,8 +185,13 @@ fn information_past_the_end_of_a_list_is_caught() {
         // SAFETY: a list that is alive; the block is long enough for what the headers declare.
         unsafe { (*list.0).NetBufferListInfo[NetBufferListInfoReserved3 as usize] = ptr::null_mut() };
         machine.ndis.lists.hand_over(machine, list.0, Holder::Driver, Holder::Nic, "return");
+        assert_eq!(rules(machine), [("nbl", "")]);
+        let own = own(machine, b"data");
+        // SAFETY: as above.
+        unsafe { (*own.list.0).NetBufferListInfo.fill(ptr::null_mut()) };
+        ndis!(NdisFreeNetBufferList, own.list.0);
     });
-    assert_eq!(rules, [("nbl", "")]);
+    assert_eq!(rules, [("nbl", "NdisFreeNetBufferList")]);
 }
 
 fn lent(machine: &Machine) -> [Nbl; 2] {
