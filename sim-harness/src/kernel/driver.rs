@@ -7,6 +7,7 @@ use super::wdk::{DRIVER_OBJECT, NTSTATUS, PDRIVER_OBJECT, UNICODE_STRING};
 use std::fmt;
 use std::ptr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 type Entry = unsafe extern "win64" fn(PDRIVER_OBJECT, *mut UNICODE_STRING) -> NTSTATUS;
 
@@ -67,6 +68,7 @@ impl Driver {
             unsafe { crate::call_image!(entry, &raw mut *object, &raw mut path) }
         });
         let driver = Self { machine: machine.clone(), image: Some(image), object };
+        machine.drivers.fetch_add(1, Ordering::SeqCst);
         if status < 0 {
             driver.end();
             return Err(StartError::Entry(status));
@@ -113,6 +115,15 @@ impl Driver {
         }
         if irql::current() != Irql::Passive {
             irql::set(Irql::Passive);
+        }
+        if self.machine.drivers.fetch_sub(1, Ordering::SeqCst) > 1 {
+            // What others have cannot be told from what this one left, but for devices: the last to go answers for all, and until
+            // then the image stays for whoever still runs in it.
+            let devices = super::nt::io::devices(&self.machine, self.object()).len();
+            if devices > 0 {
+                self.machine.violation("leak", format!("{devices} devices of a driver that is gone"));
+            }
+            return devices;
         }
         let left = self.machine.check_leaks();
         if left == 0 {

@@ -13,7 +13,7 @@ use super::sched::{Scheduler, Woken};
 use super::stack::Import;
 use super::verifier::{self, Verifier};
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 thread_local! {
@@ -37,6 +37,8 @@ pub struct Machine {
     pub ndis: Ndis,
     /// The driver framework.
     pub kmdf: Kmdf,
+    /// Drivers that are loaded.
+    pub(super) drivers: AtomicUsize,
     exports: RwLock<ExportTable>,
     images: Directory,
     log: Mutex<Vec<String>>,
@@ -75,6 +77,7 @@ impl Machine {
             ndis: Ndis::default(),
             kmdf: Kmdf::default(),
             failing: Mutex::default(),
+            drivers: AtomicUsize::new(0),
             exports: RwLock::new(exports),
             images: Directory::of(this.clone()),
             log: Mutex::default(),
