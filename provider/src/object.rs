@@ -92,7 +92,10 @@ impl<K: Kind> Object<K> {
         references.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    /// Ends an object whose last reference is gone. `notify` tells whether a pending close is told so.
+    /// Ends an object whose last reference is gone. `notify` tells whether a pending close is told so. The state is on the
+    /// stack here, and a queue pair's is large: apart from whoever drops a reference, which is seldom the last (W-44).
+    #[cold]
+    #[inline(never)]
     fn end(object: NonNull<Self>, notify: bool) {
         // SAFETY: the count is zero, so nobody else reaches the object, and it is alive until it is read out below.
         let close = unsafe { &object.as_ref().close };
