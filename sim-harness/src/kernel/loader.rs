@@ -256,6 +256,11 @@ fn bind(
             }
             let (_, name) = table.hint_name(thunk.address())?;
             let name = String::from_utf8_lossy(name).into_owned();
+            if let Some(variable) = super::nt::data::variable(&library, &name) {
+                mapping.write_u64(slot, variable as u64)?;
+                slot += 8;
+                continue;
+            }
             match exports.place(&library, &name) {
                 Some((number, export)) => {
                     let gate = Gate::new(name, number, export.address, hook);

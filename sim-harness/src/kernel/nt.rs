@@ -2,17 +2,26 @@
 //!
 //! Each function is what its page in the driver documentation says; what the page forbids is a violation.
 
+#[cfg(test)]
+mod bad_threads;
+pub(super) mod data;
 pub mod deferred;
 pub mod event_log;
 pub mod events;
 pub mod io;
+pub mod lists;
 pub mod locks;
 pub mod mdl;
 pub mod memory;
 pub mod pool;
+pub mod queued_locks;
 pub mod registry;
+pub mod rundown;
 pub mod runtime;
+pub mod threads;
+pub mod time;
 pub mod timers;
+pub mod waits;
 pub mod work_items;
 
 use super::Machine;
@@ -41,6 +50,7 @@ pub struct Nt {
     locks: locks::Locks,
     /// The I/O manager.
     pub io: io::Io,
+    threads: threads::Threads,
     dice: Mutex<Dice>,
 }
 
@@ -55,6 +65,7 @@ impl Nt {
             mdls: mdl::Mdls::default(),
             locks: locks::Locks::default(),
             io: io::Io::default(),
+            threads: threads::Threads::default(),
             dice: Mutex::new(Dice::new(seed, 0x6e74)),
         }
     }
@@ -89,6 +100,7 @@ impl Nt {
         leaks.extend(self.deferred.leaks());
         leaks.extend(self.mdls.leaks());
         leaks.extend(self.io.leaks());
+        leaks.extend(self.threads.leaks());
         leaks
     }
 }
@@ -104,5 +116,11 @@ pub fn exports() -> Vec<Export> {
     all.extend(timers::exports());
     all.extend(mdl::exports());
     all.extend(io::exports());
+    all.extend(lists::exports());
+    all.extend(queued_locks::exports());
+    all.extend(rundown::exports());
+    all.extend(threads::exports());
+    all.extend(time::exports());
+    all.extend(waits::exports());
     all
 }

@@ -187,6 +187,11 @@ impl Scheduler {
         self.state().alive
     }
 
+    /// Whether the run is over.
+    pub fn is_abandoned(&self) -> bool {
+        self.abandoned.load(Ordering::SeqCst)
+    }
+
     /// Ends every wait: the run is over.
     pub fn abandon(&self) {
         self.abandoned.store(true, Ordering::SeqCst);

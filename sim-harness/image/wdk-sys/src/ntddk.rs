@@ -45,6 +45,13 @@ imports! {
 
     // Time and processors.
     fn KeQueryPerformanceCounter(PerformanceFrequency: PLARGE_INTEGER) -> LARGE_INTEGER;
+    fn KeQuerySystemTimePrecise(CurrentTime: PLARGE_INTEGER);
+    fn KeQueryInterruptTimePrecise(QpcTimeStamp: PULONG64) -> ULONGLONG;
+    fn KeQueryInterruptTime() -> ULONGLONG;
+    fn KeQueryTimeIncrement() -> ULONG;
+    fn KeStallExecutionProcessor(MicroSeconds: ULONG);
+    fn ExSystemTimeToLocalTime(SystemTime: PLARGE_INTEGER, LocalTime: PLARGE_INTEGER);
+    fn ExLocalTimeToSystemTime(LocalTime: PLARGE_INTEGER, SystemTime: PLARGE_INTEGER);
     fn KeGetCurrentProcessorNumberEx(ProcNumber: PPROCESSOR_NUMBER) -> ULONG;
     fn KeQueryActiveProcessorCountEx(GroupNumber: USHORT) -> ULONG;
 
@@ -81,6 +88,10 @@ imports! {
     fn KeGetCurrentThread() -> PRKTHREAD;
     fn KeSetPriorityThread(Thread: PKTHREAD, Priority: KPRIORITY) -> KPRIORITY;
     fn KeSetBasePriorityThread(Thread: PKTHREAD, Increment: LONG) -> LONG;
+    fn KeQueryPriorityThread(Thread: PKTHREAD) -> KPRIORITY;
+    fn KeAreApcsDisabled() -> BOOLEAN;
+    fn PsGetCurrentThreadId() -> HANDLE;
+    fn PsGetCurrentProcessId() -> HANDLE;
     fn KeEnterCriticalRegion();
     fn KeLeaveCriticalRegion();
     fn ObReferenceObjectByHandle(Handle: HANDLE, DesiredAccess: ACCESS_MASK, ObjectType: POBJECT_TYPE, AccessMode: KPROCESSOR_MODE, Object: *mut PVOID, HandleInformation: POBJECT_HANDLE_INFORMATION) -> NTSTATUS;
@@ -128,6 +139,7 @@ imports! {
     fn ExInterlockedInsertHeadList(ListHead: PLIST_ENTRY, ListEntry: PLIST_ENTRY, Lock: PKSPIN_LOCK) -> PLIST_ENTRY;
     fn ExInterlockedInsertTailList(ListHead: PLIST_ENTRY, ListEntry: PLIST_ENTRY, Lock: PKSPIN_LOCK) -> PLIST_ENTRY;
     fn ExInterlockedRemoveHeadList(ListHead: PLIST_ENTRY, Lock: PKSPIN_LOCK) -> PLIST_ENTRY;
+    fn InitializeSListHead(SListHead: PSLIST_HEADER);
     fn ExpInterlockedPushEntrySList(ListHead: PSLIST_HEADER, ListEntry: PSLIST_ENTRY) -> PSLIST_ENTRY;
     fn ExpInterlockedPopEntrySList(ListHead: PSLIST_HEADER) -> PSLIST_ENTRY;
     fn ExpInterlockedFlushSList(ListHead: PSLIST_HEADER) -> PSLIST_ENTRY;

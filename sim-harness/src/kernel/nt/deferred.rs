@@ -98,6 +98,26 @@ fn queue(item: PIO_WORKITEM, routine: Routine, context: PVOID) {
     );
 }
 
+/// Queues a DPC; false when it is queued already.
+pub(super) fn queue_dpc(machine: &Machine, dpc: PRKDPC, first: PVOID, second: PVOID) -> bool {
+    // SAFETY: the page of KeInsertQueueDpc: an initialized DPC object in resident memory.
+    let object = unsafe { &mut *dpc };
+    if object.__bindgen_anon_1 & 0xff != DPC_OBJECT {
+        machine.violation("dpc", format!("DPC {:#x} was not initialized", dpc.addr()));
+        return false;
+    }
+    let mut dpcs = machine.nt.deferred.dpcs();
+    let address = dpc.expose_provenance();
+    if dpcs.contains(&address) {
+        return false;
+    }
+    object.SystemArgument1 = first;
+    object.SystemArgument2 = second;
+    object.DpcData = dpc.cast();
+    dpcs.push_back(address);
+    true
+}
+
 ndk_types::abi! {
     unsafe extern "C" fn ke_initialize_dpc(dpc: PRKDPC, routine: PKDEFERRED_ROUTINE, context: PVOID) {
         let new = crate::kernel::wdk::KDPC {
@@ -115,23 +135,7 @@ ndk_types::abi! {
     }
 
     unsafe extern "C" fn ke_insert_queue_dpc(dpc: PRKDPC, first: PVOID, second: PVOID) -> BOOLEAN {
-        let machine = Machine::current();
-        // SAFETY: the page: an initialized DPC object in resident memory.
-        let object = unsafe { &mut *dpc };
-        if object.__bindgen_anon_1 & 0xff != DPC_OBJECT {
-            machine.violation("dpc", format!("DPC {:#x} was not initialized", dpc.addr()));
-            return 0;
-        }
-        let mut dpcs = machine.nt.deferred.dpcs();
-        let address = dpc.expose_provenance();
-        if dpcs.contains(&address) {
-            return 0;
-        }
-        object.SystemArgument1 = first;
-        object.SystemArgument2 = second;
-        object.DpcData = dpc.cast();
-        dpcs.push_back(address);
-        1
+        BOOLEAN::from(queue_dpc(&Machine::current(), dpc, first, second))
     }
 
     unsafe extern "C" fn ke_remove_queue_dpc(dpc: PRKDPC) -> BOOLEAN {

@@ -21,7 +21,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use devices::{devices, entered};
-pub use files::{Direction, File, Request, cancel, close, device_io_control, open, submit, transfer};
+pub use files::{Direction, File, Request, cancel, close, device_io_control, in_program, open, submit, transfer};
 pub use irps::{complete, next_location};
 
 /// Statuses of the I/O manager and of names.
@@ -65,6 +65,12 @@ pub struct Io {
 impl Io {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this is a device or an open file.
+    pub(super) fn knows(&self, object: usize) -> bool {
+        let state = self.state();
+        state.devices.contains_key(&object) || state.files.contains_key(&object)
     }
 
     /// What is left of a driver that has unloaded.

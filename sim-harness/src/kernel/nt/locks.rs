@@ -36,6 +36,12 @@ impl Locks {
         });
     }
 
+    /// Memory from here to there is freed: what was seen of locks in it says nothing of the next ones.
+    pub(super) fn forget_range(&self, from: usize, to: usize) {
+        let mut orders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        orders.retain(|&(first, second)| !(from..to).contains(&first) && !(from..to).contains(&second));
+    }
+
     /// A new lock at this address: what was seen of an older one there says nothing.
     fn forget(&self, lock: usize) {
         let mut orders = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -134,6 +134,11 @@ impl Pool {
         below.is_some_and(|(&at, block)| address.saturating_add(bytes) <= at + block.bytes)
     }
 
+    /// How long the block at an address is.
+    pub fn size_of(&self, at: usize) -> Option<usize> {
+        self.blocks().live.get(&at).map(|block| block.bytes)
+    }
+
     /// What is allocated, by address.
     pub fn live(&self) -> Vec<(usize, Block)> {
         self.blocks().live.iter().map(|(&at, &block)| (at, block)).collect()

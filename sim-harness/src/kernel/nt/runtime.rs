@@ -23,6 +23,9 @@ pub const PROCESSORS: u32 = 1;
 /// Frees a block of the pool; what is wrong with that is a violation.
 pub(super) fn free(block: PVOID, tag: u32) {
     let machine = Machine::current();
+    if let Some(bytes) = machine.nt.pool.size_of(block.addr()) {
+        machine.nt.locks.forget_range(block.addr(), block.addr() + bytes);
+    }
     let Err(bad) = machine.nt.pool.free(&machine.nt.memory, block.cast(), tag) else { return };
     let at = block.addr();
     machine.violation(

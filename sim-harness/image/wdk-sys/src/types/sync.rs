@@ -4,6 +4,7 @@ use super::*;
 
 pub type PHANDLE = *mut HANDLE;
 pub type PUCHAR = *mut UCHAR;
+pub type PULONG64 = *mut ULONG64;
 pub type PULONG = *mut ULONG;
 pub type PLONG = *mut LONG;
 pub type PCHAR = *mut CHAR;

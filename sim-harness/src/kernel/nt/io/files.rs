@@ -17,6 +17,7 @@ use crate::kernel::wdk::{
     PFILE_OBJECT, PIRP, UNICODE_STRING,
 };
 use ndk_types::{MDL_PAGES_LOCKED, STATUS_ACCESS_DENIED, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_HANDLE};
+use std::cell::Cell;
 use std::ptr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -59,6 +60,16 @@ pub enum Direction {
     Read,
     /// IRP_MJ_WRITE
     Write,
+}
+
+thread_local! {
+    /// Whether a dispatch routine runs on behalf of a program.
+    static IN_PROGRAM: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether what runs on this thread runs in the context of a program, not in the system's.
+pub fn in_program() -> bool {
+    IN_PROGRAM.get()
 }
 
 type Outcome = Arc<Mutex<Option<(NTSTATUS, Vec<u8>)>>>;
@@ -240,7 +251,9 @@ fn send(machine: &Arc<Machine>, file: PFILE_OBJECT, order: &Order<'_>) -> Result
         opened.outstanding += 1;
     }
     drop(state);
+    let before = IN_PROGRAM.replace(true);
     machine.callback("the I/O manager", Irql::Passive, || call_driver(machine, device, irp));
+    IN_PROGRAM.set(before);
     Ok(Request { irp: irp.expose_provenance(), outcome })
 }
 
