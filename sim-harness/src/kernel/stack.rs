@@ -33,7 +33,6 @@ struct Border {
     /// The simulator's stack pointer while the image runs; 0 while it does not.
     native: Cell<usize>,
     stack: OnceCell<Mapping>,
-    lowest: Cell<usize>,
 }
 
 impl Border {
@@ -66,6 +65,14 @@ impl Mapping {
     fn top(&self) -> usize {
         self.0.addr() + PAGE + STACK - HEADROOM
     }
+
+    /// Bytes from the top down to the last word that was ever written: the mapping began as zeroes.
+    fn used(&self) -> usize {
+        let words = self.0.cast::<usize>().wrapping_byte_add(PAGE);
+        // SAFETY: words of the mapping behind its guard page; nothing of the image runs on this thread now.
+        let untouched = (0..STACK / 8).take_while(|&word| unsafe { words.wrapping_add(word).read() } == 0).count();
+        (STACK - HEADROOM).saturating_sub(untouched * 8)
+    }
 }
 
 impl Drop for Mapping {
@@ -82,7 +89,6 @@ thread_local! {
             image: Cell::new(0),
             native: Cell::new(0),
             stack: OnceCell::new(),
-            lowest: Cell::new(usize::MAX),
         }
     };
 }
@@ -342,7 +348,6 @@ extern "win64" fn out(image: usize) -> usize {
             return image;
         }
         border.image.set(image);
-        border.lowest.set(border.lowest.get().min(image));
         let native = border.native.get();
         assert!(native != 0, "image code that was not entered by call_image leaves");
         native
@@ -419,9 +424,9 @@ unsafe extern "win64" fn switch(run: Run, job: *mut libc::c_void) {
     )
 }
 
-/// How many bytes of its stack the image has used on this thread, as far as its calls of imports show.
+/// How many bytes of its stack the image has used on this thread so far.
 pub fn deepest() -> usize {
-    BORDER.with(|border| if border.lowest.get() == usize::MAX { 0 } else { border.top() - border.lowest.get() })
+    BORDER.with(|border| border.stack.get().map_or(0, Mapping::used))
 }
 
 #[cfg(test)]
