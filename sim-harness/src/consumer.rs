@@ -333,7 +333,7 @@ impl Adapter {
         check("NdkCreateConnector", status).map(|()| Connector::new(connector, self.ledger))
     }
 
-    /// NdkCreateListener and NdkListen.
+    /// NdkCreateListener and NdkListen; one that cannot listen is closed.
     pub fn listen(&self, address: SocketAddr) -> Result<Listener, Failed> {
         let arrived: &'static std::sync::Mutex<Vec<usize>> = Box::leak(Box::default());
         let mut listener = ptr::null_mut();
@@ -346,8 +346,13 @@ impl Adapter {
         let pending = Pending::leak();
         let complete: NDK_FN_REQUEST_COMPLETION = Some(request_complete);
         let status = call!(handle.raw(), NdkListen, bytes.as_ptr().cast(), length, complete, pending.context());
-        check("NdkListen", status)?;
-        Ok(Listener { handle, arrived })
+        match check("NdkListen", status) {
+            Ok(()) => Ok(Listener { handle, arrived }),
+            Err(refused) => {
+                handle.close();
+                Err(refused)
+            }
+        }
     }
 
     /// NdkBuildLAM.
@@ -412,7 +417,13 @@ impl Pd {
         let mr = Mr::new(mr, self.ledger);
         let complete: NDK_FN_REQUEST_COMPLETION = Some(request_complete);
         let status = call!(mr.raw(), NdkInitializeFastRegisterMr, pages, 1, complete, Pending::leak().context());
-        check("NdkInitializeFastRegisterMr", status).map(|()| mr)
+        match check("NdkInitializeFastRegisterMr", status) {
+            Ok(()) => Ok(mr),
+            Err(refused) => {
+                mr.close();
+                Err(refused)
+            }
+        }
     }
 
     /// NdkGetPrivilegedMemoryRegionToken.
