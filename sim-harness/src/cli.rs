@@ -2,6 +2,8 @@
 //!
 //! Exit codes: 0 when it did what it was asked, 1 when a run failed, 2 for bad input.
 
+mod driver;
+
 use crate::bench;
 use crate::decode::{self, DecodeError};
 use crate::demo::{self, Options, Report};
@@ -54,6 +56,8 @@ enum Command {
         #[arg(long)]
         release: bool,
     },
+    /// Run softndk.sys in the simulated Windows kernel, from load to unload on several machines, under its verifier
+    Driver(driver::DriverArgs),
     /// Show what is in a capture: a line for each RoCEv2 frame, and a summary
     Decode {
         /// The capture, pcap or pcapng
@@ -183,6 +187,7 @@ pub fn main() -> ExitCode {
         Some(Command::Bench { json }) => run_bench(json),
         Some(Command::Endpoint(args)) => run_endpoint(args),
         Some(Command::Image { release }) => run_image(release),
+        Some(Command::Driver(args)) => driver::run(&args),
         Some(Command::Decode { path, json }) => run_decode(&path, json),
     }
 }

@@ -125,12 +125,18 @@ pub enum Trouble {
         /// When.
         virtual_ns: u64,
     },
+    /// Who watched ended it.
+    Stopped {
+        /// Bytes moved until then.
+        bytes: u64,
+    },
 }
 
 impl std::fmt::Display for Trouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Failed(failed) => failed.fmt(f),
+            Self::Stopped { bytes } => write!(f, "ended from outside after {bytes} bytes"),
             Self::Stuck { waiting, virtual_ns } => write!(f, "stuck at {virtual_ns} ns: {waiting}"),
         }
     }
@@ -145,7 +151,7 @@ impl From<Failed> for Trouble {
 }
 
 /// Runs it; `progress` is told the bytes moved so far.
-pub fn run(options: Options, progress: impl FnMut(u64)) -> Result<Report, Trouble> {
+pub fn run(options: Options, mut progress: impl FnMut(u64)) -> Result<Report, Trouble> {
     let [from, to]: [IpAddr; 2] = if options.ipv6 {
         [IpAddr::from([0xfd00, 9, 0, 0, 0, 0, 0, 2]), IpAddr::from([0xfd00, 9, 0, 0, 0, 0, 0, 1])]
     } else {
@@ -160,7 +166,10 @@ pub fn run(options: Options, progress: impl FnMut(u64)) -> Result<Report, Troubl
     let adapters = [Adapter::open(world.port(left))?, Adapter::open(world.port(right))?];
     let info = adapters[0].info()?;
     let mut bed = NativeBed { world };
-    let moved = transfer(&mut bed, adapters, [from, to], &options.file, progress)?;
+    let moved = transfer(&mut bed, adapters, [from, to], &options.file, |bytes| {
+        progress(bytes);
+        true
+    })?;
     let mut world = bed.world;
     while world.step() {}
     let counters = [left, right].map(|node| world.port(node).counters.snapshot());

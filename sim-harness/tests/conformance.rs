@@ -1,20 +1,55 @@
-//! Runs every conformance case on two natively built providers.
+//! Runs every conformance case twice: on two natively built providers, and on two machines with the loaded driver image, which
+//! in the end unload it under the verifier.
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use sim_harness::bed::NativeBed;
 use sim_harness::conformance::{AREAS, Case};
+use sim_harness::image;
+use sim_harness::kernel::host::bed::ImageBed;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::Arc;
+
+const SEED: u64 = 5;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = AREAS.iter().flat_map(|(area, cases)| cases.iter().map(|case| trial(area, *case))).collect();
+    let all = || AREAS.iter().flat_map(|(area, cases)| cases.iter().map(move |case| (*area, *case)));
+    let mut trials: Vec<_> = all().map(|(area, case)| native(area, case)).collect();
+    let bytes = match image::build(false).map_err(|error| error.to_string()).and_then(read) {
+        Ok(bytes) => Arc::new(bytes),
+        Err(error) => {
+            eprintln!("there is no image to run the cases on: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    trials.extend(all().map(|(area, case)| on_image(area, case, bytes.clone())));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-fn trial(area: &str, case: Case) -> Trial {
+fn read(path: std::path::PathBuf) -> Result<Vec<u8>, String> {
+    std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn native(area: &str, case: Case) -> Trial {
     let name = format!("native::{area}::{} [{}]", case.name, case.ids);
     Trial::test(name, move || {
-        catch_unwind(AssertUnwindSafe(|| (case.run)(&mut NativeBed::new(5)))).map_err(|_| Failed::without_message())
+        catch_unwind(AssertUnwindSafe(|| (case.run)(&mut NativeBed::new(SEED)))).map_err(|_| Failed::without_message())
+    })
+}
+
+fn on_image(area: &str, case: Case, image: Arc<Vec<u8>>) -> Trial {
+    let name = format!("image::{area}::{} [{}]", case.name, case.ids);
+    Trial::test(name, move || {
+        let run = || {
+            let mut bed = ImageBed::new(&image, SEED).map_err(|error| error.to_string())?;
+            (case.run)(&mut bed);
+            let wrong = bed.end();
+            if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
+        };
+        match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(result) => result.map_err(Failed::from),
+            Err(_) => Err(format!("seed {SEED}").into()),
+        }
     })
 }

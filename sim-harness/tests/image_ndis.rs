@@ -3,7 +3,8 @@
 use sim_harness::bed::{ipv4, ipv6};
 use sim_harness::image;
 use sim_harness::kernel::host::{Host, HostStation, Shape};
-use sim_harness::kernel::ndis::adapters::Edge;
+use sim_harness::kernel::ndis::adapters::{Choices, Edge};
+use sim_harness::kernel::ndis::miniports;
 use sim_harness::wire::Manners;
 use sim_harness::world::World;
 use std::sync::Arc;
@@ -66,4 +67,96 @@ fn pings_of_tcp_ip_cross_the_driver_over_both_protocols() {
         assert_eq!(host.unload(), 0);
         assert_eq!(host.machine.verifier.take(), []);
     }
+}
+
+/// Starts a host on which something fails once, and unloads it: nothing may be left or broken. Whether it has an instance.
+fn survives(what: &str, bytes: &[u8], fail: impl FnOnce(&Host)) -> bool {
+    let host = Host::new(&Shape::plain(0, 1), Arc::new(AtomicU64::new(0)));
+    fail(&host);
+    let started = host.start(bytes).is_ok();
+    let there = host.instance().is_some();
+    if started {
+        assert_eq!(host.unload(), 0, "{what}: {:?}", host.machine.verifier.take());
+    }
+    assert_eq!(host.machine.verifier.take(), [], "{what}");
+    there
+}
+
+/// W-01, W-02, REG-17: every call of bind and MiniportInitializeEx that can fail fails once.
+#[test]
+fn a_bind_or_an_initialisation_that_fails_half_way_undoes_what_it_did() {
+    let bytes = std::fs::read(image::build(false).unwrap()).unwrap();
+    let calls = [
+        "NdisOpenAdapterEx",
+        "NdisOpenConfigurationEx",
+        "NdisReadConfiguration",
+        "NdisAllocateIoWorkItem",
+        "NdisAllocateNetBufferListPool",
+        "NdisAllocateNetBufferPool",
+        "NdisIMInitializeDeviceInstanceEx",
+        "NdisMSetMiniportAttributes(registration)",
+        "NdisMSetMiniportAttributes(general)",
+        "NdisMSetMiniportAttributes(NDK)",
+        "NotifyUnicastIpAddressChange",
+        "BCryptGenRandom",
+    ];
+    for call in calls {
+        assert!(!survives(call, &bytes, |host| host.machine.fail_once(call)), "{call} did not fail");
+    }
+    assert!(survives("NdisOidRequest", &bytes, |host| host.machine.fail_once("NdisOidRequest")));
+}
+
+/// The same for every allocation of pool.
+#[test]
+fn without_memory_at_any_moment_of_its_start_the_driver_leaves_nothing() {
+    let bytes = std::fs::read(image::build(false).unwrap()).unwrap();
+    let mut needed = 0;
+    survives("nothing", &bytes, |_| ());
+    for after in 0.. {
+        let mut reached = false;
+        let there = survives("pool", &bytes, |host| {
+            host.machine.nt.pool.fail_after(after);
+            reached = true;
+        });
+        needed += u64::from(!there);
+        if there && after > needed + 64 {
+            break;
+        }
+    }
+    assert!(needed > 20, "only {needed} allocations matter");
+}
+
+/// W-02, W-03
+#[test]
+fn a_nic_that_is_paired_with_nothing_is_left_alone() {
+    let shape = Shape { paired: false, ..Shape::plain(0, 1) };
+    let host = started(&shape);
+    assert_eq!((host.instance(), host.machine.ndis.adapters.binding_of(host.nic_handle)), (None, None));
+    assert_eq!(host.unload(), 0);
+    assert_eq!(host.machine.verifier.take(), []);
+}
+
+/// W-01: opens and closes that pend, binds from inside the registration, an initialisation that comes later or never.
+#[test]
+fn whatever_the_pages_leave_open_the_driver_comes_up_and_goes() {
+    let all = [true, false];
+    for (open_pends, close_pends) in [(false, true), (true, false), (true, true)] {
+        for (bind_at_once, initialise_later) in all.iter().flat_map(|&one| all.map(|other| (one, other))) {
+            let choices = Choices { open_pends, close_pends, bind_at_once, initialise_later };
+            let host = started(&Shape { choices, ..Shape::plain(0, 1) });
+            assert!(host.instance().is_some(), "{choices:?}");
+            assert_eq!(host.unload(), 0, "{choices:?}");
+            assert_eq!(host.machine.verifier.take(), [], "{choices:?}");
+        }
+    }
+    let host = started(&Shape { device_started: false, ..Shape::plain(0, 1) });
+    assert_eq!(host.instance(), None);
+    assert_eq!(host.unload(), 0);
+    assert_eq!(host.machine.verifier.take(), []);
+    let host = started(&Shape { device_started: false, ..Shape::plain(0, 1) });
+    host.machine.enter(|| miniports::start_device(&host.machine, &host.device));
+    host.settle();
+    assert!(host.instance().is_some());
+    assert_eq!(host.unload(), 0);
+    assert_eq!(host.machine.verifier.take(), []);
 }

@@ -260,6 +260,11 @@ fn a_peer_that_abandons_its_connect_is_heard_of(bed: &mut dyn Bed) {
 /// CN-07, CN-14
 fn silence_is_a_time_out_and_the_queue_pair_may_try_again(bed: &mut dyn Bed) {
     let (client, server, listener, active) = start(bed);
+    // A host that was never heard of is unreachable rather than silent.
+    let (first, nobody) = (client.adapter.create_connector().unwrap(), SocketAddr::new(ipv4(1), 9));
+    let refused = first.connect(&client.qp, ipv4(0), nobody, 1, b"");
+    assert_eq!(wait(bed, refused), STATUS_CONNECTION_REFUSED);
+    first.close();
     bed.set_manners(0, CUT);
     let connecting = active.connect(&client.qp, ipv4(0), smb(1), 1, b"");
     assert_eq!(wait(bed, connecting), STATUS_IO_TIMEOUT);

@@ -2,6 +2,8 @@
 //! a station of the virtual world like a natively built provider.
 
 pub mod bed;
+mod companion;
+pub mod exercise;
 pub mod tcpip;
 
 use super::Machine;

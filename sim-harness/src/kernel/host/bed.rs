@@ -6,6 +6,8 @@ use crate::consumer::{Adapter, Failed};
 use crate::kernel::driver::StartError;
 use crate::kernel::irql;
 use crate::kernel::ndis::pnp;
+use crate::kernel::nt::memory::PhysicalMemory;
+use crate::memory;
 use crate::wire::Manners;
 use crate::world::World;
 use ndk_provider::limits::Limits;
@@ -13,12 +15,19 @@ use ndk_types::{NDK_ADAPTER, NDK_VERSION};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// Physical memory of the hosts and of their consumers together, in bytes.
+const MEMORY: usize = 16 << 30;
+/// Mappings a host has page table entries for: fewer than the driver would make, since each costs this process one too.
+const MAPPINGS: u32 = 1024;
+
 /// See the module's text.
 pub struct ImageBed {
     /// The world they are in.
     pub world: World,
     /// The hosts.
-    pub hosts: [Arc<Host>; 2],
+    pub hosts: Vec<Arc<Host>>,
+    /// Where buffers of consumers are, for as long as the bed is used.
+    _memory: memory::Scope,
 }
 
 impl ImageBed {
@@ -27,21 +36,23 @@ impl ImageBed {
     /// # Errors
     /// When the image does not start.
     pub fn new(image: &[u8], seed: u64) -> Result<Self, StartError> {
-        Self::of(image, seed, [0, 1].map(|number| Shape::plain(number, seed)))
+        Self::of(image, seed, &[0, 1].map(|number| Shape::plain(number, seed)))
     }
 
     /// The same with hosts of these shapes.
     ///
     /// # Errors
     /// When the image does not start.
-    pub fn of(image: &[u8], seed: u64, shapes: [Shape; 2]) -> Result<Self, StartError> {
-        let mut world = World::new(seed, shapes[0].mtu, Manners::GOOD);
-        let hosts = shapes.map(|shape| Host::new(&shape, world.clock()));
+    pub fn of(image: &[u8], seed: u64, shapes: &[Shape]) -> Result<Self, StartError> {
+        let memory = memory::enter(Arc::new(PhysicalMemory::new(MEMORY)));
+        let mut world = World::new(seed, shapes.first().map_or(1500, |shape| shape.mtu), Manners::GOOD);
+        let hosts: Vec<_> = shapes.iter().map(|shape| Host::new(shape, world.clock())).collect();
         for host in &hosts {
             world.join(Box::new(HostStation(host.clone())));
+            host.machine.nt.mdls.limit_mappings(MAPPINGS as usize);
             host.start(image)?;
         }
-        Ok(Self { world, hosts })
+        Ok(Self { world, hosts, _memory: memory })
     }
 
     /// Lets things happen until `over`; false when it does not come to that.
@@ -61,7 +72,13 @@ impl ImageBed {
     pub fn end(self) -> Vec<String> {
         let mut wrong = Vec::new();
         for host in &self.hosts {
-            host.unload();
+            let open = host.instance().map_or(0, |instance| pnp::open_ndk_adapters(&host.machine, instance));
+            if open > 0 {
+                // An unload would wait for them for ever.
+                wrong.push(format!("{}: {open} NDK_ADAPTERs are still open", host.machine.name));
+            } else {
+                host.unload();
+            }
             let broken = host.machine.verifier.take();
             wrong.extend(broken.iter().map(|violation| format!("{}: {violation}", host.machine.name)));
         }
@@ -107,6 +124,6 @@ impl Bed for ImageBed {
     }
 
     fn limits(&self) -> Limits {
-        Limits::DEFAULT
+        Limits { mappings: MAPPINGS, ..Limits::DEFAULT }
     }
 }

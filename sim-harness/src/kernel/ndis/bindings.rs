@@ -435,14 +435,14 @@ ndk_types::abi! {
         }
         machine.ndis.configuration.detach(number);
         if !machine.adapters().choices.close_pends {
-            machine.adapters().bindings.remove(&number);
+            forget(&machine, number);
             return NDIS_STATUS_SUCCESS;
         }
         let owner = machine.clone();
         let own = own.expose_provenance();
         machine.thread("the completion of a close", move || {
             let protocol = owner.ndis.registrations.protocol();
-            owner.adapters().bindings.remove(&number);
+            forget(&owner, number);
             let Some(complete) = protocol.and_then(|protocol| protocol.CloseAdapterCompleteHandlerEx) else { return };
             {
             // SAFETY: the handler's contract: the binding's context.
@@ -485,6 +485,15 @@ ndk_types::abi! {
         if !good || status != NDIS_STATUS_SUCCESS {
             machine.violation("W-08", format!("NdisCompleteNetPnPEvent with {status:#x} of an event that is not pending"));
         }
+    }
+}
+
+/// The binding is closed.
+fn forget(machine: &Machine, number: usize) {
+    let mut state = machine.adapters();
+    state.bindings.remove(&number);
+    for lower in state.nics.values_mut().filter(|lower| lower.binding == Some(number)) {
+        lower.binding = None;
     }
 }
 

@@ -17,6 +17,7 @@ use ndk_types::{
 };
 use std::collections::BTreeSet;
 use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The tag of MDLs, as the real kernel has it.
@@ -26,13 +27,25 @@ const MDL_WRITE_OPERATION: i16 = 0x80;
 const NO_WRITE: u32 = 0x8000_0000;
 
 /// MDLs that were allocated and not freed, and mappings that were made and not ended.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Mdls {
     allocated: Mutex<BTreeSet<usize>>,
     mapped: Mutex<BTreeSet<usize>>,
+    room: AtomicUsize,
+}
+
+impl Default for Mdls {
+    fn default() -> Self {
+        Self { allocated: Mutex::default(), mapped: Mutex::default(), room: AtomicUsize::new(usize::MAX) }
+    }
 }
 
 impl Mdls {
+    /// From now on there are page table entries for so many mappings: one more fails, as it may in a kernel.
+    pub fn limit_mappings(&self, room: usize) {
+        self.room.store(room, Ordering::SeqCst);
+    }
+
     fn list(&self) -> MutexGuard<'_, BTreeSet<usize>> {
         self.allocated.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -218,6 +231,9 @@ ndk_types::abi! {
         }
         if mode != 0 || cache != _MEMORY_CACHING_TYPE::MmCached || bug_check_on_failure != 0 {
             machine.violation("W-11", "MmMapLockedPagesSpecifyCache wants KernelMode, MmCached, no bug check");
+        }
+        if machine.nt.mdls.mappings() >= machine.nt.mdls.room.load(Ordering::SeqCst) {
+            return ptr::null_mut();
         }
         let Some(base) = machine.nt.memory.map(&pfns(mdl), priority & NO_WRITE == 0) else { return ptr::null_mut() };
         machine.nt.mdls.mapped().insert(base.addr());
