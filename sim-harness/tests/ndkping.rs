@@ -283,6 +283,114 @@ fn a_run_that_is_cancelled_ends_and_its_listener_goes_on() {
     pair.end();
 }
 
+/// The request's handle is closed: nobody will hear the answer, and the run ends.
+#[test]
+fn a_run_ends_with_the_handle_it_came_through() {
+    let mut pair = Pair::new(8);
+    let to = pair.listen(SocketAddr::new(ipv4(1), PORT));
+    let machine = pair.consumers[0].host.machine.clone();
+    let file = io::open(&machine, ioctl::DEVICE).unwrap();
+    let wanted = Ping { count: 60_000, ..ping_of(ipv4(0), to) };
+    let request = io::submit(&machine, &file, ioctl::PING, &bytes_of(&wanted), size_of::<PingReport>()).unwrap();
+    for _ in 0..300 {
+        pair.bed.world.step();
+    }
+    assert_eq!(pair.consumers[0].running(), 1);
+    let closer = machine.clone();
+    machine.thread("a program that ends", move || io::close(&closer, file));
+    pair.consumers[0].host.settle();
+    assert_eq!(pair.wait::<PingReport>(&request), Err(STATUS_CANCELLED));
+    assert!(pair.bed.run_until(|| machine.sched.alive() == 0), "{:?}", machine.sched.waits());
+    pair.end();
+}
+
+/// The listener stops in the middle of every kind of run: the other side hears of it.
+#[test]
+fn a_run_whose_listener_stops_ends_with_a_failure() {
+    let mut pair = Pair::new(9);
+    for (number, operation) in [ioctl::SEND, ioctl::READ, ioctl::WRITE].into_iter().enumerate() {
+        let to = pair.listen(SocketAddr::new(ipv4(1), PORT));
+        let wanted = Bandwidth { total: 1 << 30, flags: 0, ..bandwidth_of(ipv4(0), to, operation) };
+        let request = pair.consumers[0].submit(ioctl::BANDWIDTH, &wanted, size_of::<BandwidthReport>());
+        for _ in 0..400 + 100 * number {
+            pair.bed.world.step();
+        }
+        assert!(!request.is_done(), "it is in the middle");
+        pair.stop();
+        let failure = pair.wait::<BandwidthReport>(&request).unwrap_err();
+        assert!(failure < 0 && failure != STATUS_CANCELLED, "{failure:#x}");
+    }
+    pair.end();
+}
+
+/// Unloads in the middle of a run, on either side, as soon as no handle is open: everything ends, and is closed in order.
+#[test]
+fn an_unload_in_the_middle_of_a_run_ends_everything() {
+    for (side, steps) in [(0, 3), (0, 40), (0, 300), (1, 40), (1, 300)] {
+        let mut pair = Pair::new(10);
+        let to = pair.listen(SocketAddr::new(ipv6(1), PORT));
+        let wanted = Bandwidth { total: 1 << 30, flags: 0, ..bandwidth_of(ipv6(0), to, ioctl::READ) };
+        let request = pair.consumers[0].submit(ioctl::BANDWIDTH, &wanted, size_of::<BandwidthReport>());
+        for _ in 0..steps {
+            pair.bed.world.step();
+        }
+        let Consumer { host, driver, file } = pair.consumers.remove(side);
+        let machine = host.machine.clone();
+        let left = Arc::new(std::sync::Mutex::new(None));
+        let (unloader, place) = (machine.clone(), left.clone());
+        // Both wait for the world: they run on a thread of the machine. A listener has no handle that ends it.
+        machine.thread("an unload", move || {
+            io::close(&unloader, file);
+            *place.lock().unwrap() = Some(driver.unload());
+        });
+        host.settle();
+        assert!(pair.bed.run_until(|| machine.sched.alive() == 0), "{side} {steps}: {:?}", machine.sched.waits());
+        assert_eq!(*left.lock().unwrap(), Some(0), "{side} {steps}");
+        let outcome = pair.wait::<BandwidthReport>(&request);
+        assert!(outcome.is_err(), "{side} {steps}");
+        assert_eq!(side == 0, outcome == Err(STATUS_CANCELLED), "{side} {steps}: {outcome:?}");
+        pair.consumers.insert(side, Consumer::start(&host, &images().1));
+        pair.end();
+    }
+}
+
+/// Each call that can fail fails once, on either side: the request is refused, nothing is left, and the next one succeeds.
+#[test]
+fn whatever_fails_once_is_undone() {
+    let mut pair = Pair::new(11);
+    let calls = ["PsCreateSystemThread", "WskCaptureProviderNPI", "WskControlClient", "WskOpenNdkAdapter"];
+    for call in calls {
+        pair.consumers[0].host.machine.fail_once(call);
+        let request = pair.ping(&ping_of(ipv4(0), SocketAddr::new(ipv4(1), PORT)));
+        let failure = pair.wait::<PingReport>(&request).unwrap_err();
+        assert!(failure != STATUS_CONNECTION_REFUSED, "{call} did not fail");
+        assert_eq!(pair.consumers[0].running(), 0, "{call}");
+        pair.consumers[1].host.machine.fail_once(call);
+        let wanted = Listen { interface: INDEX, local: SocketAddr::new(ipv4(1), PORT).into(), ..Listen::default() };
+        let request = pair.consumers[1].submit(ioctl::LISTEN, &wanted, size_of::<Listening>());
+        assert!(pair.wait::<Listening>(&request).is_err(), "{call}");
+    }
+    let to = pair.listen(SocketAddr::new(ipv4(1), PORT));
+    let request = pair.ping(&ping_of(ipv4(0), to));
+    assert!(pair.wait::<PingReport>(&request).is_ok());
+    pair.end();
+}
+
+/// More clients than a listener serves at once: the rest is refused, and there is room again when they are done.
+#[test]
+fn a_listener_that_is_full_refuses_and_has_room_again() {
+    let mut pair = Pair::new(12);
+    let to = pair.listen(SocketAddr::new(ipv4(1), PORT));
+    let wanted = Ping { count: 300, operations: ioctl::SEND, ..ping_of(ipv4(0), to) };
+    let requests: Vec<_> = (0..10).map(|_| pair.ping(&wanted)).collect();
+    let outcomes: Vec<_> = requests.iter().map(|request| pair.wait::<PingReport>(request)).collect();
+    let served = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    assert_eq!(served, 8, "{outcomes:?}");
+    let request = pair.ping(&wanted);
+    assert!(pair.wait::<PingReport>(&request).is_ok());
+    pair.end();
+}
+
 #[test]
 fn requests_that_make_no_sense_are_refused() {
     let pair = Pair::new(7);
