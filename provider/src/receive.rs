@@ -11,8 +11,8 @@ use roce_engine::psn::Qpn;
 use roce_engine::wire::opcode::Opcode;
 use roce_engine::wire::{Packet, parse};
 
-/// Frames of a run at most.
-const RUN_MAX: usize = 32;
+/// Frames of a run at most. They are on the stack, parsed, and a kernel's stack has 24 KiB for everybody (W-44).
+const RUN_MAX: usize = 16;
 
 /// What became of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

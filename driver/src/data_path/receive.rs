@@ -16,8 +16,8 @@ use ndk_types::{
     NdisCopyReceiveNetBufferListInfo, NdisFreeCloneNetBufferList, NdisReturnNetBufferLists,
 };
 
-/// Frames the provider is shown at once.
-const RUN: usize = 32;
+/// Frames the provider is shown at once: what it takes in a run, on a stack that has little (W-44).
+const RUN: usize = 16;
 
 /// One indication on its way.
 struct Indication<'a> {
