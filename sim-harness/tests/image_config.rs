@@ -8,6 +8,7 @@ use sim_harness::kernel::host::{Host, Shape};
 use sim_harness::kernel::ndis::bindings;
 use sim_harness::kernel::ndis::native::Nic;
 use sim_harness::kernel::nt::registry::Value;
+use sim_harness::kernel::stack;
 use sim_harness::memory::within;
 use sim_harness::wire::Verdict;
 use std::cell::RefCell;
@@ -116,4 +117,13 @@ fn a_run_of_the_image_is_the_same_again_from_its_seed_and_another_from_another()
     assert_eq!((differ, one.len()), (None, again.len()));
     let texts = |run: &[(u64, usize, Vec<u8>)]| run.iter().map(|(_, _, frame)| frame.clone()).collect::<Vec<_>>();
     assert_ne!(texts(&one), texts(&other));
+}
+
+/// W-44: below the driver on a kernel stack are the NIC's driver and NDIS, above it the consumer and the way down again. Theirs
+/// run on the simulator's own stack here, so the driver must leave them room on a real one.
+#[test]
+fn the_driver_leaves_ten_of_the_24_kib_of_a_kernel_stack_to_others() {
+    played(&image(), 9);
+    let deepest = stack::deepest();
+    assert!((1024..=stack::STACK - 10 * 1024).contains(&deepest), "{deepest} bytes");
 }
