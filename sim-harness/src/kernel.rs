@@ -4,6 +4,7 @@
 //! * `machine`: one simulated machine: its memory, threads, deferred work, loaded images, and what it holds against them.
 //! * `stack`, `loader`, `export`, `directory`: the border to image code, how an image comes in, what it may call, where it is.
 //! * `sched`, `irql`: kernel threads, one at a time; the level of a processor.
+//! * `fault`: what images expect of a processor in a kernel, and what ends a run.
 //! * `verifier`: the list of broken rules.
 //! * `driver`: a driver from its entry to its unload. `kmdf`: the driver framework.
 //! * `nt`: ntoskrnl. `cng`: CNG.SYS. `netio`: NETIO.SYS. `ndis`: NDIS.SYS. `wdk`: its types and prototypes, as the image has them.
@@ -22,6 +23,7 @@ mod cng;
 pub mod directory;
 pub mod driver;
 pub mod export;
+pub mod fault;
 pub mod host;
 pub mod irql;
 pub mod kmdf;

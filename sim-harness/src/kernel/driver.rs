@@ -52,6 +52,7 @@ impl Driver {
     /// left behind is a violation.
     pub fn start(machine: &Arc<Machine>, bytes: &[u8], service: &str) -> Result<Self, StartError> {
         let image = machine.load(bytes).map_err(StartError::Load)?;
+        image.name(service);
         // SAFETY: all zeroes is a driver object: integers, null pointers, no unload routine.
         let mut object: Box<DRIVER_OBJECT> = unsafe { Box::new(std::mem::zeroed()) };
         (object.Type, object.Size) = (4, 336);

@@ -6,6 +6,7 @@
 
 use super::directory::{Directory, Listing};
 use super::export::ExportTable;
+use super::fault;
 use super::stack::{Gate, Import};
 use object::LittleEndian as LE;
 use object::pe::{
@@ -77,6 +78,7 @@ fn malformed(why: &str) -> LoadError {
 pub struct Image {
     /// Dropped first: what is unmapped is in no directory.
     listed: Option<Listing>,
+    watch: fault::Watch,
     mapping: Mapping,
     /// Where it starts to run.
     pub entry: usize,
@@ -177,7 +179,8 @@ impl Image {
         if entry == 0 || entry >= mapping.size {
             return Err(malformed("no entry point"));
         }
-        Ok(Self { listed: None, entry: mapping.base.addr() + entry, gates, mapping })
+        let watch = fault::watch(mapping.base.addr(), mapping.size);
+        Ok(Self { listed: None, watch, entry: mapping.base.addr() + entry, gates, mapping })
     }
 
     /// Enters its addresses into a directory, and those of its gates, which only image code may jump to, as long as it is mapped.
@@ -185,6 +188,11 @@ impl Image {
         let gates = self.gates.iter().map(|gate| gate.address()..gate.address() + 1);
         let image = self.base()..self.base() + self.size();
         self.listed = Some(directory.list(gates.chain(std::iter::once(image))));
+    }
+
+    /// Says what the image is called in reports of its faults.
+    pub fn name(&self, name: &str) {
+        self.watch.name(name);
     }
 
     /// Whether an address lies in the image.

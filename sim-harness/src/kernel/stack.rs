@@ -424,6 +424,22 @@ unsafe extern "win64" fn switch(run: Run, job: *mut libc::c_void) {
     )
 }
 
+/// Where the simulator's stack is while image code runs on this thread; 0 while none does.
+pub fn native() -> usize {
+    BORDER.with(|border| border.native.get())
+}
+
+/// Whether an address is in the part of this thread's image stack that may be used.
+pub fn is_image_stack(address: usize) -> bool {
+    BORDER.with(|border| border.is_on_image_stack(address)) && !is_guard(address)
+}
+
+/// Whether an address is in the guard page of this thread's image stack.
+pub fn is_guard(address: usize) -> bool {
+    let guard = |stack: &Mapping| (stack.0.addr()..stack.0.addr() + PAGE).contains(&address);
+    BORDER.with(|border| border.stack.get().is_some_and(guard))
+}
+
 /// How many bytes of its stack the image has used on this thread so far.
 pub fn deepest() -> usize {
     BORDER.with(|border| border.stack.get().map_or(0, Mapping::used))

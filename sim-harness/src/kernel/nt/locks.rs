@@ -59,7 +59,7 @@ pub fn holds(lock: PKSPIN_LOCK) -> bool {
     HELD.with_borrow(|held| held.contains(&lock.addr()))
 }
 
-pub(super) fn acquire(lock: PKSPIN_LOCK) {
+pub(in super::super) fn acquire(lock: PKSPIN_LOCK) {
     let machine = Machine::current();
     // SAFETY: the page of KeAcquireSpinLock: a lock in resident memory that was initialized.
     let word = unsafe { lock.read() };
@@ -72,7 +72,7 @@ pub(super) fn acquire(lock: PKSPIN_LOCK) {
     machine.nt.locks.take(&machine, lock.addr());
 }
 
-pub(super) fn release(lock: PKSPIN_LOCK) {
+pub(in super::super) fn release(lock: PKSPIN_LOCK) {
     let machine = Machine::current();
     // SAFETY: the page of KeReleaseSpinLock: a lock that the caller holds.
     let word = unsafe { lock.read() };
