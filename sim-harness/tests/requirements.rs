@@ -15,7 +15,9 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("INF-01 INF-02 INF-03 INF-04 INF-05 INF-06", "tests/tests/inf.rs"),
     ("REG-01 REG-02 REG-03 REG-04 REG-05", "sim-harness/tests/image.rs (the loaded image)"),
     ("OID-02 OID-03", "tests/tests/driver_logic.rs (the driver's table of OIDs)"),
-    ("NMR-01 NMR-02 NMR-03 NMR-04 NMR-06 NMR-10 NMR-11 NMR-12", "sim-harness/src/kernel/netio (of the registrar)"),
+    ("NMR-01 NMR-02 NMR-10 NMR-11 NMR-12", "sim-harness/src/kernel/netio (of the registrar)"),
+    ("NMR-03 NMR-04 NMR-06 NMR-07 NMR-08 NMR-09", "sim-harness/src/kernel/netio (of the registrar and of WSK)"),
+    ("NMR-13", "sim-harness/tests/image_wsk.rs (the loaded image)"),
 ];
 /// Requirements that no case here can show, and why.
 const NOT_HERE: &[(&str, &str)] = &[

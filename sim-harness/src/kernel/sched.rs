@@ -66,8 +66,11 @@ impl Scheduler {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes a kernel thread, which runs when the baton comes to it.
+    /// Makes a kernel thread, which runs when the baton comes to it; none any more when the run is over.
     pub fn spawn(self: &Arc<Self>, name: &str, body: impl FnOnce() + Send + 'static) {
+        if self.abandoned.load(Ordering::SeqCst) {
+            return;
+        }
         let mut state = self.state();
         state.next += 1;
         let number = state.next;

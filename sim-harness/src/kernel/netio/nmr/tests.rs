@@ -21,15 +21,24 @@ struct Module {
     id: NPI_MODULEID,
     npi: GUID,
     said: Mutex<Vec<String>>,
+    /// Whether it ran on the image stack, for each time it said something.
+    as_image: Mutex<Vec<bool>>,
     binding: Mutex<usize>,
 }
 
 impl Module {
-    #[expect(clippy::unnecessary_box_returns, reason = "the registrar keeps its address")]
     fn new(name: &'static str, npi: u32, manners: Manners) -> Box<Self> {
         let guid = GUID { Data1: npi, Data2: 0, Data3: 0, Data4: [0; 8] };
         let id = NPI_MODULEID { Length: 24, Type: 1, Anonymous: NPI_MODULEID_NAME { Guid: guid } };
-        Box::new(Self { name, manners, id, npi: guid, said: Mutex::default(), binding: Mutex::default() })
+        Box::new(Self {
+            name,
+            manners,
+            id,
+            npi: guid,
+            said: Mutex::default(),
+            as_image: Mutex::default(),
+            binding: Mutex::default(),
+        })
     }
 
     fn context(&self) -> *mut c_void {
@@ -37,6 +46,7 @@ impl Module {
     }
 
     fn say(&self, what: &str) {
+        self.as_image.lock().unwrap().push(crate::kernel::stack::is_image_stack());
         self.said.lock().unwrap().push(format!("{} {what}", self.name));
     }
 
@@ -246,6 +256,34 @@ fn both_sides_clean_up_when_the_last_has_detached() {
     // SAFETY: nothing is touched through the binding.
     machine.enter(|| unsafe { provider_detach_complete(provider.binding()) });
     assert_eq!(rules(&machine), ["NMR-06"]);
+}
+
+/// W-44: callbacks of a module that is an image's run on the image stack, those of another do not.
+#[test]
+fn modules_are_entered_as_what_they_are() {
+    for image in [false, true] {
+        let (machine, client) = (machine(), Module::new("client", 1, Manners::default()));
+        let provider = Module::new("provider", 1, Manners::default());
+        let (of_client, of_provider) = (client.client(), provider.provider());
+        let functions =
+            [of_client.ClientAttachProvider.map(|f| f as usize), of_client.ClientDetachProvider.map(|f| f as usize)];
+        let code = functions.into_iter().flatten().map(|start| start..start + 1);
+        let listed = image.then(|| machine.images().list(code));
+        machine.enter(|| {
+            add_provider(&of_provider, &provider);
+            let handle = add_client(&of_client, &client);
+            machine.settle();
+            // SAFETY: the handle just given.
+            unsafe { deregister_client(handle) };
+            // SAFETY: its deregistration has begun.
+            unsafe { wait_for_client(handle) };
+        });
+        drop(listed);
+        assert_eq!(client.said(), ["client is offered", "client detaches", "client cleans up"]);
+        assert_eq!(*client.as_image.lock().unwrap(), [image, image, false]);
+        assert_eq!(provider.as_image.lock().unwrap()[1..], [false, false], "detaches and cleans up");
+        assert_eq!(rules(&machine), [""; 0]);
+    }
 }
 
 /// NMR-06, NMR-08: a detachment may be completed before its callback has returned STATUS_PENDING.

@@ -138,6 +138,8 @@ pub struct Consumer {
 
 // SAFETY: the client is a number, and the table's functions may be called from any thread.
 unsafe impl Send for Consumer {}
+// SAFETY: as above.
+unsafe impl Sync for Consumer {}
 
 impl std::fmt::Debug for Consumer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
