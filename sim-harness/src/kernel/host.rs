@@ -11,7 +11,7 @@ use super::driver::{Driver, StartError};
 use super::irql::{self, Irql};
 use super::ndis::adapters::{Choices, Device};
 use super::ndis::{bindings, data_path, miniports};
-use super::nic::SimNic;
+use super::nic::{Behaviour, SimNic};
 use super::nt::registry::Value;
 use crate::station::{Station, Wants};
 use ndk_provider::platform::{NextHop, Unresolved};
@@ -38,6 +38,8 @@ pub struct Shape {
     pub addresses: Vec<(IpAddr, u8)>,
     /// The largest IP packet of its NIC.
     pub mtu: u32,
+    /// How its NIC behaves from the start.
+    pub nic: Behaviour,
     /// Keywords of the virtual miniport, as the registry has them.
     pub keywords: Vec<(&'static str, String)>,
     /// What the pages leave open.
@@ -58,6 +60,7 @@ impl Shape {
             mac: [2, 0, 0, 0, 0, number as u8 + 1],
             addresses: vec![(crate::bed::ipv4(number), 24), (crate::bed::ipv6(number), 64)],
             mtu: 1500,
+            nic: Behaviour::default(),
             keywords: vec![
                 ("*NetworkDirect", "1".to_owned()),
                 ("*NetworkDirectTechnology", "4".to_owned()),
@@ -134,6 +137,7 @@ impl Host {
         };
         miniports::add_device(&machine, virtual_device);
         let nic = SimNic::new(attributes, shape.seed);
+        nic.behave(|behaviour| behaviour.clone_from(&shape.nic));
         let nic_handle = bindings::nic_handle(&machine);
         nic.attach(Arc::new(data_path::Up(nic_handle)));
         bindings::add_nic(&machine, nic_handle, nic.clone());

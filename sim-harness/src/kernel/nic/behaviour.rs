@@ -14,6 +14,8 @@ pub struct Behaviour {
     pub chain: usize,
     /// Whether 802.1Q tags travel beside the frame: taken out of what arrives, put into what is sent.
     pub vlan: bool,
+    /// With `vlan`: the 802.1Q information of what is sent without any, as of a port with a VLAN or a priority of its own.
+    pub own_tag: u32,
     /// Whether what is shorter than 60 bytes is sent as 60, as Ethernet has it.
     pub pad: bool,
     /// Whether a frame whose source is not the NIC's address is dropped, and held against the driver: what hypervisors do.
@@ -41,6 +43,7 @@ impl Default for Behaviour {
             pieces: Pieces::Whole,
             chain: 64,
             vlan: false,
+            own_tag: 0,
             pad: true,
             own_source: true,
             completion: Completion::Inside,

@@ -164,10 +164,9 @@ impl State {
             return Err(NDIS_STATUS_MEDIA_DISCONNECTED);
         }
         self.counters.sent.count(frame);
-        let mut wire = match tag {
-            tag if tag != 0 && self.behaviour.vlan => ethernet::tag(frame, tag),
-            _ => frame.to_vec(),
-        };
+        let tag = if tag == 0 { self.behaviour.own_tag } else { tag };
+        let tags = tag != 0 && self.behaviour.vlan;
+        let mut wire = if tags { ethernet::tag(frame, tag) } else { frame.to_vec() };
         if self.behaviour.pad && wire.len() < SHORTEST {
             wire.resize(SHORTEST, 0);
         }

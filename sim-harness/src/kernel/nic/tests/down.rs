@@ -130,6 +130,9 @@ fn a_tag_beside_a_list_goes_into_its_frames() {
     assert_eq!(send(), [frame(EVERYBODY, 1, 60), frame(EVERYBODY, 2, 60)]);
     bench.nic.behave(|now| now.vlan = true);
     assert_eq!(send(), [tagged(EVERYBODY, 1, 60), tagged(EVERYBODY, 2, 60)]);
+    bench.nic.behave(|now| now.own_tag = TAG_INFO as u32);
+    bench.send(3);
+    assert_eq!(bench.nic.take_frames(), [tagged(EVERYBODY, 3, 60)]);
 }
 
 #[test]
