@@ -364,15 +364,15 @@ extern "win64" fn back(caller: usize) {
 }
 
 /// Whether whoever calls this runs on this thread's image stack.
-pub fn is_image_stack() -> bool {
+pub fn on_image_stack() -> bool {
     let here = 0_u8;
-    BORDER.with(|border| border.is_on_image_stack((&raw const here).addr()))
+    is_image_stack((&raw const here).addr())
 }
 
 /// Runs `f` on the simulator's stack. For the bodies of functions that image code calls by a pointer it was given; whoever
 /// was not called by image code runs `f` where it is.
 pub fn outside<R>(f: impl FnOnce() -> R) -> R {
-    if !is_image_stack() {
+    if !on_image_stack() {
         return f();
     }
     let mut job = Job { body: Some(f), result: None };

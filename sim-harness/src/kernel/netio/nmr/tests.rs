@@ -46,7 +46,7 @@ impl Module {
     }
 
     fn say(&self, what: &str) {
-        self.as_image.lock().unwrap().push(crate::kernel::stack::is_image_stack());
+        self.as_image.lock().unwrap().push(crate::kernel::stack::on_image_stack());
         self.said.lock().unwrap().push(format!("{} {what}", self.name));
     }
 
