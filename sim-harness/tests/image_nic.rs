@@ -35,7 +35,7 @@ fn ping(bed: &mut ImageBed, to: IpAddr, sequence: u16) {
 
 /// A file goes there and back over RDMA.
 fn transfer(bed: &mut ImageBed, bytes: usize) {
-    let file: Vec<u8> = (0..bytes).map(|place| (place * 31 >> 3) as u8).collect();
+    let file: Vec<u8> = (0..bytes).map(|place| ((place * 31) >> 3) as u8).collect();
     let version = NDK_VERSION { Major: 2, Minor: 1 };
     let adapters = [0, 1].map(|host| bed.open(host, version).expect("an adapter"));
     let moved = demo::transfer(bed, adapters, [ipv4(0), ipv4(1)], &file, |_| true).expect("a transfer");
