@@ -17,7 +17,7 @@ const WINDOW: usize = 64 * 1024;
 /// The identifier of our pings.
 const PING: u16 = 0x736e;
 /// How long TCP waits for an answer before it gives a connection up.
-const TIMEOUT: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Frames on their way in and out.
 #[derive(Debug, Default)]
