@@ -7,6 +7,7 @@
 //! * `fault`: what images expect of a processor in a kernel, and what ends a run.
 //! * `verifier`: the list of broken rules.
 //! * `driver`: a driver from its entry to its unload. `kmdf`: the driver framework.
+//! * `contract`: what consumers owe NDK, watched between them and the provider.
 //! * `nt`: ntoskrnl. `cng`: CNG.SYS. `netio`: NETIO.SYS. `ndis`: NDIS.SYS. `wdk`: its types and prototypes, as the image has them.
 
 #![expect(
@@ -20,6 +21,7 @@
 #[cfg(test)]
 mod bad_drivers;
 mod cng;
+pub mod contract;
 pub mod directory;
 pub mod driver;
 pub mod export;

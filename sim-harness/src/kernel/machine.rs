@@ -1,6 +1,7 @@
 //! One simulated machine. Imports find theirs in a thread-local ([`Machine::current`]); nothing is global.
 
 use super::directory::Directory;
+use super::contract::Contract;
 use super::export::ExportTable;
 use super::irql::{self, Irql};
 use super::kmdf::{self, Kmdf};
@@ -37,6 +38,8 @@ pub struct Machine {
     pub ndis: Ndis,
     /// The driver framework.
     pub kmdf: Kmdf,
+    /// What consumers owe NDK.
+    pub(super) contract: Contract,
     /// Drivers that are loaded.
     pub(super) drivers: AtomicUsize,
     exports: RwLock<ExportTable>,
@@ -76,6 +79,7 @@ impl Machine {
             netio: Netio::default(),
             ndis: Ndis::default(),
             kmdf: Kmdf::default(),
+            contract: Contract::default(),
             failing: Mutex::default(),
             drivers: AtomicUsize::new(0),
             exports: RwLock::new(exports),

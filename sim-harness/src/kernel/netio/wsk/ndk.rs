@@ -6,9 +6,10 @@
 
 use super::subsystem::{during, gate, slot};
 use crate::kernel::Machine;
+use crate::kernel::contract;
 use crate::kernel::export::Export;
 use crate::kernel::ndis::pnp;
-use crate::kernel::stack::Gate;
+use crate::kernel::stack::{self, Gate};
 use ndk_types::{
     NDK_ADAPTER, NDK_VERSION, NET_IFINDEX, NTSTATUS, NdkObjectTypeAdapter, PFN_WSK_NDK_CLOSE_ADAPTER,
     PFN_WSK_NDK_OPEN_ADAPTER, PWSK_CLIENT, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
@@ -164,6 +165,10 @@ fn open(
     if ndk.open().insert(adapter.addr(), Open { client, index }).is_some() {
         machine.violation("ADP-07", format!("NDK_ADAPTER {adapter:p} was opened twice"));
     }
+    // What an image does with it is watched; a consumer of the simulator's own breaks rules on purpose.
+    if stack::inside_image() {
+        contract::opened(machine, adapter);
+    }
     Ok(adapter)
 }
 
@@ -177,7 +182,9 @@ fn close(machine: &Arc<Machine>, client: usize, adapter: *mut NDK_ADAPTER) {
         let text = format!("NDK_ADAPTER {adapter:p} of WSK_CLIENT {:#x} is closed by {client:#x}", was.client);
         machine.violation("wsk", text);
     }
+    contract::closing(machine, adapter);
     ndk.door().close_ndk_adapter(machine, adapter);
+    contract::gone(machine, adapter);
 }
 
 ndk_types::abi! {
