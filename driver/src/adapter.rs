@@ -13,7 +13,9 @@ use crate::miniport::ETHERNET_HEADER;
 use crate::miniport::ndk::NdkSwitch;
 use crate::platform::WindowsPlatform;
 use crate::routes::{Answers, Routes};
+use core::ffi::c_void;
 use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, Ordering};
 use ndk_provider::limits::Limits;
 use ndk_provider::platform::{NextHop, Unresolved};
 use ndk_provider::port::Port;
@@ -22,7 +24,7 @@ use ndk_types::{
     NDIS_HANDLE, NDIS_LINK_STATE, NDIS_LINK_STATE_REVISION_1, NDIS_OBJECT_HEADER, NDIS_OBJECT_TYPE_DEFAULT,
     NDIS_OBJECT_TYPE_STATUS_INDICATION, NDIS_PORT_NUMBER, NDIS_SIZEOF_LINK_STATE_REVISION_1,
     NDIS_SIZEOF_STATUS_INDICATION_REVISION_1, NDIS_STATUS, NDIS_STATUS_INDICATION, NDIS_STATUS_INDICATION_REVISION_1,
-    NDIS_STATUS_LINK_STATE, NDIS_STATUS_PAUSED, NDIS_STATUS_RESOURCES, NET_BUFFER_LIST,
+    NDIS_STATUS_L2_MTU_SIZE_CHANGE, NDIS_STATUS_LINK_STATE, NDIS_STATUS_PAUSED, NDIS_STATUS_RESOURCES, NET_BUFFER_LIST,
     NdisMIndicateReceiveNetBufferLists, NdisMIndicateStatusEx, NdisMPauseComplete, NdisMSendNetBufferListsComplete,
     NdisPauseFunctionsUnknown,
 };
@@ -45,6 +47,8 @@ pub struct Adapter {
     port: Shared<Port<WindowsPlatform>>,
     ndk: NdkSwitch,
     traffic: Traffic,
+    /// The MTU that the protocols above know.
+    told_mtu: AtomicU32,
 }
 
 // SAFETY: the handle is NDIS's, made to be used from any thread; the rest is Send.
@@ -94,7 +98,8 @@ impl Adapter {
         }
         // SAFETY: the caller's handle.
         let ndk = unsafe { NdkSwitch::try_new(miniport, config.network_direct) }.ok_or(NDIS_STATUS_RESOURCES)?;
-        let adapter = Self { miniport, luid, config, binding, port, ndk, traffic: Traffic::paused() };
+        let told_mtu = AtomicU32::new(mtu(&binding, &config));
+        let adapter = Self { miniport, luid, config, binding, port, ndk, traffic: Traffic::paused(), told_mtu };
         Block::try_new(adapter).ok_or(NDIS_STATUS_RESOURCES)
     }
 
@@ -202,6 +207,21 @@ impl Adapter {
         }
     }
 
+    /// Indicates a status with this buffer.
+    fn tell(&self, code: NDIS_STATUS, buffer: *mut c_void, size: u32) {
+        // SAFETY: a structure of integers and pointers, for which zero is a value.
+        let mut indication = unsafe { core::mem::zeroed::<NDIS_STATUS_INDICATION>() };
+        indication.Header = NDIS_OBJECT_HEADER {
+            Type: NDIS_OBJECT_TYPE_STATUS_INDICATION,
+            Revision: NDIS_STATUS_INDICATION_REVISION_1,
+            Size: NDIS_SIZEOF_STATUS_INDICATION_REVISION_1,
+        };
+        indication.StatusCode = code;
+        indication.StatusBuffer = buffer;
+        indication.StatusBufferSize = size;
+        self.indicate(&mut indication);
+    }
+
     fn indicate(&self, indication: &mut NDIS_STATUS_INDICATION) {
         indication.SourceHandle = self.miniport;
         // SAFETY: a complete indication of this instance, valid during the call.
@@ -268,17 +288,12 @@ impl Upper for Adapter {
             PauseFunctions: NdisPauseFunctionsUnknown,
             AutoNegotiationFlags: 0,
         };
-        // SAFETY: a structure of integers and pointers, for which zero is a value.
-        let mut indication = unsafe { core::mem::zeroed::<NDIS_STATUS_INDICATION>() };
-        indication.Header = NDIS_OBJECT_HEADER {
-            Type: NDIS_OBJECT_TYPE_STATUS_INDICATION,
-            Revision: NDIS_STATUS_INDICATION_REVISION_1,
-            Size: NDIS_SIZEOF_STATUS_INDICATION_REVISION_1,
-        };
-        indication.StatusCode = NDIS_STATUS_LINK_STATE;
-        indication.StatusBuffer = (&raw mut state).cast();
-        indication.StatusBufferSize = u32::from(NDIS_SIZEOF_LINK_STATE_REVISION_1);
-        self.indicate(&mut indication);
+        let size = u32::from(NDIS_SIZEOF_LINK_STATE_REVISION_1);
+        self.tell(NDIS_STATUS_LINK_STATE, (&raw mut state).cast(), size);
+        let mut mtu = self.mtu();
+        if self.told_mtu.swap(mtu, Ordering::AcqRel) != mtu {
+            self.tell(NDIS_STATUS_L2_MTU_SIZE_CHANGE, (&raw mut mtu).cast(), size_of::<u32>() as u32);
+        }
     }
 
     fn on_frames_available(&self) {

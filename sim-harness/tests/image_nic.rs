@@ -195,3 +195,18 @@ fn a_link_that_goes_and_comes_is_known_above_and_traffic_goes_on() {
     transfer(&mut bed, 10_000);
     ends(bed);
 }
+
+/// W-08
+#[test]
+fn a_smaller_mtu_of_the_nic_is_known_above_and_obeyed_by_what_starts_afterwards() {
+    let mut bed = pair(7, |_| ());
+    transfer(&mut bed, 10_000);
+    let hosts = bed.hosts.clone();
+    for host in &hosts {
+        host.nic.set_mtu(&host.machine, 1000);
+        assert_eq!(host.tcpip.seen().mtu, 1000);
+    }
+    ping(&mut bed, ipv4(1), 0);
+    transfer(&mut bed, 10_000);
+    ends(bed);
+}
