@@ -108,6 +108,21 @@ pub struct Host {
     timer: Mutex<Option<u64>>,
 }
 
+/// An unload under way.
+#[derive(Debug, Default)]
+pub struct Unload(Mutex<Option<usize>>);
+
+impl Unload {
+    fn end(&self, left: usize) {
+        *lock(&self.0) = Some(left);
+    }
+
+    /// What the driver left behind, once it is gone.
+    pub fn left(&self) -> Option<usize> {
+        *lock(&self.0)
+    }
+}
+
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -155,10 +170,34 @@ impl Host {
         Ok(())
     }
 
-    /// Unloads the driver; what it left behind. Everything it waits for must be able to happen without the world.
+    /// Begins to unload the driver, on a kernel thread: it waits for what it has given away. What it left behind is told at the
+    /// end.
+    pub fn begin_unload(&self) -> Arc<Unload> {
+        let unload = Arc::new(Unload::default());
+        let Some(driver) = lock(&self.driver).take() else {
+            unload.end(0);
+            return unload;
+        };
+        let ending = unload.clone();
+        self.machine.thread("the unload", move || ending.end(driver.unload()));
+        unload
+    }
+
+    /// Unloads the driver; the number of things it left behind. One that would need the world to go on is a violation, and
+    /// stays as it is.
     pub fn unload(&self) -> usize {
-        let driver = lock(&self.driver).take();
-        driver.map_or(0, Driver::unload)
+        let unload = self.begin_unload();
+        self.settle();
+        self.left_by(&unload)
+    }
+
+    /// What an unload left; a violation if it is not over.
+    pub fn left_by(&self, unload: &Unload) -> usize {
+        unload.left().unwrap_or_else(|| {
+            let waits = self.machine.sched.waits().join(", ");
+            self.machine.violation("deadlock", format!("the unload does not end; kernel threads wait for {waits}"));
+            1
+        })
     }
 
     /// The instance of the virtual miniport, while there is one.

@@ -2,6 +2,7 @@
 //! path, work items. What a page asks of a driver and a simulation can see is held against the driver.
 
 pub mod adapters;
+pub mod attributes;
 pub mod bindings;
 pub mod configuration;
 pub mod data_path;
@@ -56,6 +57,7 @@ impl Ndis {
 pub fn exports() -> Vec<Export> {
     let mut all: Vec<_> = registration::exports().into_iter().collect();
     all.extend(bindings::exports());
+    all.extend(attributes::exports());
     all.extend(miniports::exports());
     all.extend(oids::exports());
     all.extend(pnp::exports());

@@ -68,17 +68,24 @@ impl ImageBed {
         false
     }
 
+    /// Unloads a host's driver, while the world goes on; the number of things it left behind.
+    pub fn unload(&mut self, host: usize) -> usize {
+        let host = self.hosts[host].clone();
+        let unload = host.begin_unload();
+        let watched = unload.clone();
+        self.run_until(move || watched.left().is_some());
+        host.left_by(&unload)
+    }
+
     /// Unloads both drivers; gives what they left and what they broke, as text, empty when all is well.
-    pub fn end(self) -> Vec<String> {
+    pub fn end(mut self) -> Vec<String> {
         let mut wrong = Vec::new();
-        for host in &self.hosts {
+        for (number, host) in self.hosts.clone().into_iter().enumerate() {
             let open = host.instance().map_or(0, |instance| pnp::open_ndk_adapters(&host.machine, instance));
             if open > 0 {
-                // An unload would wait for them for ever.
                 wrong.push(format!("{}: {open} NDK_ADAPTERs are still open", host.machine.name));
-            } else {
-                host.unload();
             }
+            self.unload(number);
             let broken = host.machine.verifier.take();
             wrong.extend(broken.iter().map(|violation| format!("{}: {violation}", host.machine.name)));
         }

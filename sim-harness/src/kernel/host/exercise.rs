@@ -324,8 +324,8 @@ impl Run<'_> {
         }
         self.report.virtual_ns = self.bed.now();
         self.report.frames = (0..self.options.hosts).map(|host| self.bed.world.wire_counters(host).frames).sum();
-        for host in self.bed.hosts.clone() {
-            let left = host.unload();
+        for (number, host) in self.bed.hosts.clone().into_iter().enumerate() {
+            let left = self.bed.unload(number);
             let (leaks, violations): (Vec<_>, Vec<_>) =
                 host.machine.verifier.take().into_iter().partition(|violation| violation.rule == "leak");
             let text = |violation: crate::kernel::verifier::Violation| format!("{}: {violation}", host.machine.name);

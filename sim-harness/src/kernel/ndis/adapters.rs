@@ -78,7 +78,7 @@ pub(super) struct Miniport {
     pub(super) device: Device,
     /// MiniportAdapterContext, as an exposed address; 0 before the registration attributes.
     pub(super) context: usize,
-    pub(super) seen: super::miniports::Attributes,
+    pub(super) seen: super::attributes::Attributes,
     pub(super) initialised: bool,
     pub(super) edge: Edge,
     /// Lists of the protocol above that the driver has.
@@ -233,7 +233,7 @@ impl Miniport {
         Self {
             device,
             context: 0,
-            seen: super::miniports::Attributes::default(),
+            seen: super::attributes::Attributes::default(),
             initialised: false,
             edge: Edge::Paused,
             sends: 0,

@@ -409,10 +409,8 @@ ndk_types::abi! {
             let protocol = owner.ndis.registrations.protocol();
             let complete = protocol.and_then(|protocol| protocol.OpenAdapterCompleteHandlerEx);
             let Some((complete, own)) = complete.zip(context_of(&owner, number)) else { return };
-            {
             // SAFETY: the handler's contract: the binding's context.
-            unsafe { crate::call_driver!(owner, "ProtocolOpenAdapterCompleteEx", Irql::Passive, complete, own, NDIS_STATUS_SUCCESS) }
-        };
+            unsafe { crate::call_driver!(owner, "ProtocolOpenAdapterCompleteEx", Irql::Passive, complete, own, NDIS_STATUS_SUCCESS) };
         });
         NDIS_STATUS_PENDING
     }
@@ -444,10 +442,8 @@ ndk_types::abi! {
             let protocol = owner.ndis.registrations.protocol();
             forget(&owner, number);
             let Some(complete) = protocol.and_then(|protocol| protocol.CloseAdapterCompleteHandlerEx) else { return };
-            {
             // SAFETY: the handler's contract: the binding's context.
-            unsafe { crate::call_driver!(owner, "ProtocolCloseAdapterCompleteEx", Irql::Passive, complete, context(own)) }
-        };
+            unsafe { crate::call_driver!(owner, "ProtocolCloseAdapterCompleteEx", Irql::Passive, complete, context(own)) };
         });
         NDIS_STATUS_PENDING
     }

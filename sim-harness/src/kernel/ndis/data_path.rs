@@ -88,8 +88,8 @@ pub fn nic_indicate(machine: &Arc<Machine>, nic: usize, lists: Vec<Nbl>, resourc
             NDIS_DEFAULT_PORT_NUMBER,
             count,
             flags
-        )
-    };
+        );
+    }
     if resources {
         machine.ndis.lists.take_back(machine, &lists, Holder::Driver);
     }
@@ -116,8 +116,8 @@ pub fn nic_send_complete(machine: &Arc<Machine>, nic: usize, lists: &[Nbl]) {
             own,
             chain,
             NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL
-        )
-    };
+        );
+    }
 }
 
 /// The NIC says something about itself. At or below DISPATCH_LEVEL.
@@ -182,8 +182,8 @@ pub fn protocol_send(machine: &Arc<Machine>, instance: usize, lists: &[Nbl], fla
             chain,
             NDIS_DEFAULT_PORT_NUMBER,
             flags
-        )
-    };
+        );
+    }
 }
 
 /// The protocol above is done with lists that an instance indicated. At or below DISPATCH_LEVEL.
@@ -207,7 +207,7 @@ pub fn protocol_cancel(machine: &Arc<Machine>, instance: usize, id: usize) {
     let Some((entry, own)) = entry.zip(miniports::context_of(machine, instance)) else { return };
     // SAFETY: the handler's contract: MiniportAdapterContext and an id.
     unsafe {
-        crate::call_driver!(machine, "MiniportCancelSend", irql::current(), entry, own, super::adapters::handle(id))
+        crate::call_driver!(machine, "MiniportCancelSend", irql::current(), entry, own, super::adapters::handle(id));
     };
 }
 
@@ -223,7 +223,7 @@ fn refuse(machine: &Arc<Machine>, binding: usize, lists: &[Nbl]) {
     let chain = machine.ndis.lists.link(lists);
     // SAFETY: the handler's contract: the binding's context and a chain of the driver's own lists.
     unsafe {
-        crate::call_driver!(machine, "ProtocolSendNetBufferListsComplete", irql::current(), handler, own, chain, 0)
+        crate::call_driver!(machine, "ProtocolSendNetBufferListsComplete", irql::current(), handler, own, chain, 0);
     };
 }
 
