@@ -210,3 +210,22 @@ fn a_smaller_mtu_of_the_nic_is_known_above_and_obeyed_by_what_starts_afterwards(
     transfer(&mut bed, 10_000);
     ends(bed);
 }
+
+/// T-30, W-08: a path MTU is for the life of a connection; what is longer than the NIC takes now is lost, never given to it.
+#[test]
+fn a_connection_whose_frames_became_too_long_ends_and_breaks_no_rule() {
+    let mut bed = pair(8, |_| ());
+    let hosts = bed.hosts.clone();
+    let version = NDK_VERSION { Major: 2, Minor: 1 };
+    let adapters = [0, 1].map(|host| bed.open(host, version).expect("an adapter"));
+    let file = vec![7; 2 << 20];
+    let mut shrunk = false;
+    let outcome = demo::transfer(&mut bed, adapters, [ipv4(0), ipv4(1)], &file, |moved| {
+        if moved > 0 && !std::mem::replace(&mut shrunk, true) {
+            hosts.iter().for_each(|host| host.nic.set_mtu(&host.machine, 600));
+        }
+        true
+    });
+    assert!(shrunk && outcome.is_err(), "frames of 1024 bytes crossed a link of 600");
+    ends(bed);
+}

@@ -5,6 +5,7 @@
 
 use crate::binding::Binding;
 use crate::kernel::{Block, Guarded};
+use crate::miniport::ETHERNET_HEADER;
 use alloc::alloc::{Layout, alloc, dealloc};
 use core::ffi::c_void;
 use core::ptr::{NonNull, null_mut};
@@ -39,6 +40,8 @@ pub(crate) struct Frames {
     starved: AtomicBool,
     pool: AtomicPtr<c_void>,
     size: AtomicUsize,
+    /// The longest frame the NIC takes now.
+    longest: AtomicUsize,
     /// Whose buffers these are; null before there are any.
     binding: AtomicPtr<Binding>,
 }
@@ -64,6 +67,7 @@ impl Frames {
             starved: AtomicBool::new(false),
             pool: AtomicPtr::new(null_mut()),
             size: AtomicUsize::new(0),
+            longest: AtomicUsize::new(0),
             binding: AtomicPtr::new(null_mut()),
         }
     }
@@ -81,6 +85,7 @@ impl Frames {
         self.pool.store(pool, Ordering::Release);
         let size = (mtu as usize).saturating_add(OVER_MTU);
         self.size.store(size, Ordering::Release);
+        self.limit(mtu);
         (0..COUNT).all(|_| match make(owner, pool, size) {
             Some(buffer) => {
                 self.push(buffer);
@@ -88,6 +93,16 @@ impl Frames {
             }
             None => false,
         })
+    }
+
+    /// The NIC's MTU is this from now on.
+    pub fn limit(&self, mtu: u32) {
+        self.longest.store(mtu.saturating_add(ETHERNET_HEADER) as usize, Ordering::Release);
+    }
+
+    /// Whether the NIC takes a frame: one that was filled before the MTU went down may be too long.
+    pub fn fits(&self, frame: &Frame) -> bool {
+        frame.len <= self.longest.load(Ordering::Acquire)
     }
 
     /// Frees every buffer; all are free, which the caller's rundown of sends shows. PASSIVE_LEVEL.

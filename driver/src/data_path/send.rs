@@ -70,7 +70,7 @@ pub fn transmit(binding: &Binding, frames: &mut dyn Iterator<Item = Frame>) {
     let mut chain = Chain::new();
     let tag = binding.tag.load(Ordering::Relaxed);
     for frame in frames {
-        if !binding.sends.enter() {
+        if !binding.frames.fits(&frame) || !binding.sends.enter() {
             continue;
         }
         // Entered first: a pause that begins after this look waits.

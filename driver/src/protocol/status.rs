@@ -31,7 +31,11 @@ pub unsafe fn indicated(binding: &Binding, indication: *mut NDIS_STATUS_INDICATI
             // SAFETY: the buffer of this status.
             let Some(mtu) = (unsafe { buffer::<u32>(body) }) else { return };
             // Transmit buffers have the size they were made with: a larger MTU waits for the next bind.
-            binding.attributes.with(|now| now.mtu = now.mtu.min(mtu));
+            let mtu = binding.attributes.with(|now| {
+                now.mtu = now.mtu.min(mtu);
+                now.mtu
+            });
+            binding.frames.limit(mtu);
             binding.with_upper(|upper| upper.link_changed());
         }
         // Offloads, power and RSS of the NIC are not the virtual miniport's.
