@@ -19,13 +19,14 @@ fn machine() -> (Arc<Machine>, Arc<AtomicU64>) {
 
 /// Calls `$name` as an image does.
 macro_rules! import {
-    ($name:ident $(, $argument:expr)* $(,)?) => {{
-        use $crate::kernel::{Machine, machine::on_import, stack::Gate, wdk::ntddk};
+    ($name:ident $(, $argument:expr)* $(,)?) => { import!(ntddk: $name $(, $argument)*) };
+    ($types:ident: $name:ident $(, $argument:expr)* $(,)?) => {{
+        use $crate::kernel::{Machine, machine::on_import, stack::Gate, wdk};
         let name = stringify!($name);
         let (place, address) = Machine::current().export_place("ntoskrnl.exe", name).expect(name);
         on_import(Gate::new(name.to_owned(), place, address, on_import).import());
         // SAFETY: the table's entry has this type: `exports!` checked it.
-        let function: ntddk::$name = unsafe { std::mem::transmute(address) };
+        let function: wdk::$types::$name = unsafe { std::mem::transmute(address) };
         // SAFETY: the arguments are memory that is there; what they break is what the test is about.
         unsafe { function($($argument),*) }
     }};

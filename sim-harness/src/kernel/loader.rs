@@ -24,7 +24,8 @@ const COOKIE_FIELD: usize = 0x58;
 
 /// The libraries the simulated kernel plays. A function of theirs that is not there yet ends the run with its name when it is
 /// called; one of another library refuses the load.
-const LIBRARIES: [&str; 6] = ["ntoskrnl.exe", "hal.dll", "NDIS.SYS", "NETIO.SYS", "CNG.SYS", "WDFLDR.SYS"];
+const LIBRARIES: [&str; 7] =
+    ["ntoskrnl.exe", "hal.dll", "NDIS.SYS", "NETIO.SYS", "CNG.SYS", "WDFLDR.SYS", "WppRecorder.sys"];
 
 /// Hears of the call of a function that is not there: the run is over.
 extern "win64" fn trapped(import: &Import) {

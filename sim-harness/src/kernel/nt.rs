@@ -2,22 +2,31 @@
 //!
 //! Each function is what its page in the driver documentation says; what the page forbids is a violation.
 
+pub mod addresses;
 #[cfg(test)]
 mod bad_threads;
+#[cfg(test)]
+mod c_drivers;
+pub mod c_runtime;
 pub(super) mod data;
 pub mod deferred;
+pub mod etw;
 pub mod event_log;
 pub mod events;
 pub mod io;
 pub mod lists;
 pub mod locks;
+pub mod lookaside;
 pub mod mdl;
 pub mod memory;
 pub mod pool;
+pub mod printf;
 pub mod queued_locks;
 pub mod registry;
 pub mod rundown;
 pub mod runtime;
+pub mod security;
+pub mod strings;
 pub mod threads;
 pub mod time;
 pub mod timers;
@@ -51,6 +60,8 @@ pub struct Nt {
     /// The I/O manager.
     pub io: io::Io,
     threads: threads::Threads,
+    doors: lookaside::Doors,
+    tracing: etw::Tracing,
     dice: Mutex<Dice>,
 }
 
@@ -66,6 +77,8 @@ impl Nt {
             locks: locks::Locks::default(),
             io: io::Io::default(),
             threads: threads::Threads::default(),
+            doors: lookaside::Doors::default(),
+            tracing: etw::Tracing::default(),
             dice: Mutex::new(Dice::new(seed, 0x6e74)),
         }
     }
@@ -101,6 +114,8 @@ impl Nt {
         leaks.extend(self.mdls.leaks());
         leaks.extend(self.io.leaks());
         leaks.extend(self.threads.leaks());
+        leaks.extend(self.doors.leaks());
+        leaks.extend(self.tracing.leaks());
         leaks
     }
 }
@@ -116,9 +131,16 @@ pub fn exports() -> Vec<Export> {
     all.extend(timers::exports());
     all.extend(mdl::exports());
     all.extend(io::exports());
+    all.extend(addresses::exports());
+    all.extend(c_runtime::exports());
+    all.extend(etw::exports());
     all.extend(lists::exports());
+    all.extend(lookaside::exports());
+    all.extend(printf::exports());
     all.extend(queued_locks::exports());
     all.extend(rundown::exports());
+    all.extend(security::exports());
+    all.extend(strings::exports());
     all.extend(threads::exports());
     all.extend(time::exports());
     all.extend(waits::exports());

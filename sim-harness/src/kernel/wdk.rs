@@ -22,4 +22,7 @@ pub mod ntddk;
 #[path = "../../image/wdk-sys/src/types.rs"]
 pub mod types;
 
+#[path = "nt/c_only.rs"]
+pub mod c_only;
+
 pub use types::*;
