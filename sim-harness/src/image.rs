@@ -75,8 +75,8 @@ fn add_target() -> Result<(), BuildError> {
 /// One build at a time in this process: tests on several threads want the same file.
 static BUILDING: Mutex<()> = Mutex::new(());
 
-/// The drivers that can be built: the project's own, and a consumer of it.
-pub const NAMES: [&str; 2] = ["softndk", "ndkping"];
+/// The drivers that can be built: the project's own, a consumer of it, and a consumer that breaks rules on purpose.
+pub const NAMES: [&str; 3] = ["softndk", "ndkping", "rulebreaker"];
 
 /// Builds softndk.sys and says where it is.
 pub fn build(release: bool) -> Result<PathBuf, BuildError> {

@@ -127,6 +127,11 @@ fn wait(objects: &[PVOID], all: bool, timeout: PLARGE_INTEGER) -> NTSTATUS {
     let addresses: Vec<_> = objects.iter().map(|object| object.expose_provenance()).collect();
     let names: Vec<_> = addresses.iter().map(|address| format!("{address:#x}")).collect();
     let what = format!("object {}", names.join(if all { " and " } else { " or " }));
+    // One that is over at once breaks the rule as well as one that is not; Machine::wait sees only the latter.
+    let polls = deadline.is_some_and(|deadline| deadline <= machine.now());
+    if irql::current() > Irql::Apc && !polls && satisfied().is_some() {
+        machine.violation("irql", format!("a wait for {what} at {}", irql::current()));
+    }
     let mut status = None;
     while status.is_none() {
         if let Some(place) = satisfied() {
