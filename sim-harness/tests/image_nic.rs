@@ -243,7 +243,9 @@ fn a_connection_whose_frames_became_too_long_ends_and_breaks_no_rule() {
     let mut shrunk = false;
     let outcome = demo::transfer(&mut bed, adapters, [ipv4(0), ipv4(1)], &file, |moved| {
         if moved > 0 && !std::mem::replace(&mut shrunk, true) {
-            hosts.iter().for_each(|host| host.nic.set_mtu(&host.machine, 600));
+            for host in &hosts {
+                host.nic.set_mtu(&host.machine, 600);
+            }
         }
         true
     });
