@@ -1,4 +1,5 @@
 //! Two hosts with the loaded image, as a bed for the conformance cases: the same bodies run here and on natively built providers.
+//! Adapters are opened as every consumer on Windows opens them: through WSK.
 
 use super::{Host, HostStation, INDEX, Shape};
 use crate::bed::Bed;
@@ -6,6 +7,7 @@ use crate::consumer::{Adapter, Failed};
 use crate::kernel::driver::StartError;
 use crate::kernel::irql;
 use crate::kernel::ndis::pnp;
+use crate::kernel::netio::wsk::consumer::Consumer;
 use crate::kernel::nt::memory::PhysicalMemory;
 use crate::memory;
 use crate::wire::Manners;
@@ -93,15 +95,16 @@ impl ImageBed {
     }
 }
 
-/// Closes an adapter on a kernel thread of its machine, since the close waits.
+/// Closes an adapter on a kernel thread of its machine, since the close waits; its consumer is done then.
 ///
 /// # Panics
 /// When it does not end: something under the adapter is still open.
-fn close(host: &Arc<Host>, object: *mut NDK_ADAPTER) {
-    let (machine, done) = (host.machine.clone(), Arc::new(AtomicBool::new(false)));
+fn close(host: &Host, consumer: Consumer, object: *mut NDK_ADAPTER) {
+    let done = Arc::new(AtomicBool::new(false));
     let (address, ended) = (object.expose_provenance(), done.clone());
     host.machine.thread("the close of an NDK_ADAPTER", move || {
-        pnp::close_ndk_adapter(&machine, std::ptr::with_exposed_provenance_mut(address));
+        consumer.close(std::ptr::with_exposed_provenance_mut(address));
+        drop(consumer);
         ended.store(true, Ordering::SeqCst);
     });
     host.settle();
@@ -110,12 +113,14 @@ fn close(host: &Arc<Host>, object: *mut NDK_ADAPTER) {
 
 impl Bed for ImageBed {
     fn open(&mut self, host: usize, version: NDK_VERSION) -> Result<Adapter, Failed> {
-        let host = &self.hosts[host];
-        let machine = host.machine.clone();
-        let (opened, _) = irql::at(irql::Irql::Passive, || pnp::open_ndk_adapter(&machine, INDEX, version));
-        let object = opened.map_err(|status| Failed("OpenNDKAdapter", status))?;
-        let host = host.clone();
-        Ok(Adapter::opened(object, move |object| close(&host, object)))
+        let host = self.hosts[host].clone();
+        let (opened, _) = irql::at(irql::Irql::Passive, || {
+            let consumer = Consumer::new(&host.machine).map_err(|status| Failed("WSK's NDK extension", status))?;
+            let object = consumer.open(INDEX, version).map_err(|status| Failed("OpenNDKAdapter", status))?;
+            Ok((consumer, object))
+        });
+        let (consumer, object) = opened?;
+        Ok(Adapter::opened(object, move |object| close(&host, consumer, object)))
     }
 
     fn step(&mut self) -> bool {
