@@ -26,6 +26,11 @@ pub trait Bed {
     /// How many of each object an adapter has room for.
     fn limits(&self) -> Limits;
 
+    /// The next allocation of a host fails; false where nothing can make it fail.
+    fn fail_next_allocation(&mut self, _host: usize) -> bool {
+        false
+    }
+
     /// The natively built hosts, where there are some: for what no dispatch table shows.
     fn native(&mut self) -> Option<&mut NativeBed> {
         None

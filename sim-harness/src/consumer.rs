@@ -5,6 +5,7 @@
 
 mod border;
 mod connection;
+pub mod coverage;
 mod cq;
 mod lifetime;
 mod listening;

@@ -4,6 +4,7 @@
 use libtest_mimic::{Arguments, Failed, Trial};
 use sim_harness::bed::NativeBed;
 use sim_harness::conformance::{AREAS, Case};
+use sim_harness::consumer::coverage;
 use sim_harness::image;
 use sim_harness::kernel::host::bed::ImageBed;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,7 +25,18 @@ fn main() -> ExitCode {
         }
     };
     trials.extend(all().map(|(area, case)| on_image(area, case, bytes.clone())));
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    let everything = arguments.filter.is_none() && arguments.skip.is_empty() && !arguments.list;
+    if everything && !conclusion.has_failed() {
+        // Every slot of every dispatch table of the image, with success and with a wrong parameter.
+        let missing = coverage::missing();
+        if !missing.is_empty() {
+            eprintln!("{}", missing.join("\n"));
+            return ExitCode::FAILURE;
+        }
+        println!("every one of {} slots of the image's dispatch tables was called", coverage::slots().len());
+    }
+    conclusion.exit_code()
 }
 
 fn read(path: std::path::PathBuf) -> Result<Vec<u8>, String> {

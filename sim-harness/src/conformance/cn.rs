@@ -118,6 +118,8 @@ fn a_wrong_connect_is_refused_inline_and_changes_nothing(bed: &mut dyn Bed) {
     let passive = arrival(bed, &listener);
     let refused = passive.accept_as(&server.qp, (1, 1), Some(&[1; 149]), Event::None);
     assert_eq!(refused.status(), Some(STATUS_INVALID_BUFFER_SIZE));
+    let refused = passive.accept_as(&server.qp, (1, 1), Some(&[1; 149]), Event::Ex(Box::new(|_| ())));
+    assert_eq!(refused.status(), Some(STATUS_INVALID_BUFFER_SIZE));
     assert_eq!(passive.reject(&[1; 149]), Err(Failed("NdkReject", STATUS_INVALID_BUFFER_SIZE)));
     let accepting = passive.accept_as(&server.qp, (1, 1), Some(&[2; 148]), Event::None);
     assert_eq!(wait(bed, connecting), STATUS_SUCCESS);
@@ -204,6 +206,8 @@ fn a_slow_consumer_may_think_for_half_a_minute_on_either_side(bed: &mut dyn Bed)
     assert_eq!(active.complete_connect_as(Event::None).status(), Some(STATUS_CONNECTION_INVALID));
     let connecting = active.connect(&client.qp, ipv4(0), smb(1), 1, b"");
     assert_eq!(active.complete_connect_as(Event::None).status(), Some(STATUS_CONNECTION_INVALID));
+    let early = active.complete_connect_as(Event::Ex(Box::new(|_| ())));
+    assert_eq!(early.status(), Some(STATUS_CONNECTION_INVALID));
     let passive = arrival(bed, &listener);
     pass(bed, 30_000);
     assert_eq!(connecting.status(), None);

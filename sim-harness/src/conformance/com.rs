@@ -1,11 +1,12 @@
 //! COM: rules common to all objects and callbacks.
 
-use super::pair::{Host, Pair, VERSION, close_adapter, pass, results};
+use super::pair::{Host, Pair, VERSION, close_adapter, pass, results, smb};
 use super::{Case, case};
-use crate::bed::Bed;
-use crate::consumer::{Head, head, query_extension};
+use crate::bed::{Bed, ipv4};
+use crate::consumer::{Failed, Head, head, query_extension};
 use ndk_types::*;
 use std::ffi::c_void;
+use std::net::SocketAddr;
 
 const OLD: NDK_VERSION = NDK_VERSION { Major: 1, Minor: 2 };
 
@@ -16,7 +17,9 @@ fn heads(bed: &mut dyn Bed, version: NDK_VERSION) -> Vec<Head> {
     let (mr, mw) = (host.pd.create_mr(true).unwrap(), host.pd.create_mw().unwrap());
     let (srq, _) = host.pd.create_srq(4, 1, 0, true).unwrap();
     let connector = adapter.create_connector().unwrap();
-    let all: [*mut c_void; 8] = [
+    let listener = adapter.listen(smb(0)).unwrap();
+    let endpoint = adapter.create_shared_endpoint(SocketAddr::new(ipv4(0), 5445)).unwrap();
+    let all: [*mut c_void; 10] = [
         adapter.raw().cast(),
         host.qp.raw().cast(),
         host.cq.raw().cast(),
@@ -25,6 +28,8 @@ fn heads(bed: &mut dyn Bed, version: NDK_VERSION) -> Vec<Head> {
         host.pd.raw().cast(),
         connector.raw().cast(),
         srq.raw().cast(),
+        listener.raw().cast(),
+        endpoint.raw().cast(),
     ];
     // SAFETY: all of them are open.
     let heads = all.iter().map(|object| unsafe { head(object.cast()) }).collect();
@@ -37,8 +42,10 @@ fn heads(bed: &mut dyn Bed, version: NDK_VERSION) -> Vec<Head> {
         query_extension!(host.pd.raw()),
         query_extension!(connector.raw()),
         query_extension!(srq.raw()),
+        query_extension!(listener.raw()),
+        query_extension!(endpoint.raw()),
     ];
-    assert_eq!(answers, [STATUS_NOT_SUPPORTED; 8], "COM-18");
+    assert_eq!(answers, [STATUS_NOT_SUPPORTED; 10], "COM-18");
     let tables = [
         size_of::<NDK_ADAPTER_DISPATCH>(),
         size_of::<NDK_QP_DISPATCH>(),
@@ -48,6 +55,8 @@ fn heads(bed: &mut dyn Bed, version: NDK_VERSION) -> Vec<Head> {
         size_of::<NDK_PD_DISPATCH>(),
         size_of::<NDK_CONNECTOR_DISPATCH>(),
         size_of::<NDK_SRQ_DISPATCH>(),
+        size_of::<NDK_LISTENER_DISPATCH>(),
+        size_of::<NDK_SHARED_ENDPOINT_DISPATCH>(),
     ];
     for (object, size) in all.into_iter().zip(tables) {
         // Every object is its header and then the pointer to its table.
@@ -64,6 +73,8 @@ fn heads(bed: &mut dyn Bed, version: NDK_VERSION) -> Vec<Head> {
     srq.close();
     mr.close();
     mw.close();
+    listener.close();
+    endpoint.close();
     host.close(bed);
     heads
 }
@@ -78,6 +89,8 @@ fn every_object_has_the_highest_version_of_its_major_and_its_own_type(bed: &mut 
         NdkObjectTypePd,
         NdkObjectTypeConnector,
         NdkObjectTypeSrq,
+        NdkObjectTypeListener,
+        NdkObjectTypeSharedEndpoint,
     ];
     for (asked, reported) in [
         (VERSION, (2, 1)),
@@ -156,6 +169,22 @@ fn a_create_that_fails_leaves_nothing_behind(bed: &mut dyn Bed) {
     close_adapter(bed, adapter);
 }
 
+/// On natively built providers `provider/tests/scarcity.rs` shows it for every create.
+fn a_create_without_memory_says_so_and_works_the_next_time(bed: &mut dyn Bed) {
+    let adapter = bed.open(0, VERSION).unwrap();
+    if bed.fail_next_allocation(0) {
+        let refused = adapter.create_connector().map(|_| ()).unwrap_err();
+        assert_eq!(refused, Failed("NdkCreateConnector", STATUS_INSUFFICIENT_RESOURCES));
+    }
+    if bed.fail_next_allocation(0) {
+        let refused = adapter.listen(smb(0)).map(|_| ()).unwrap_err();
+        assert_eq!(refused, Failed("NdkCreateListener", STATUS_INSUFFICIENT_RESOURCES));
+    }
+    adapter.create_connector().unwrap().close();
+    adapter.listen(smb(0)).unwrap().close();
+    close_adapter(bed, adapter);
+}
+
 /// The cases of this file.
 pub const CASES: &[Case] = &[
     case(
@@ -174,5 +203,10 @@ pub const CASES: &[Case] = &[
         the_provider_never_looks_at_the_dispatch_pointer_it_gave,
     ),
     case("COM-17", "contexts_come_back_as_they_were_null_too", contexts_come_back_as_they_were_null_too),
+    case(
+        "COM-03",
+        "a_create_without_memory_says_so_and_works_the_next_time",
+        a_create_without_memory_says_so_and_works_the_next_time,
+    ),
     case("COM-03 LT-18", "a_create_that_fails_leaves_nothing_behind", a_create_that_fails_leaves_nothing_behind),
 ];

@@ -40,17 +40,22 @@ pub(crate) fn level_of(slot: &str) -> Irql {
 /// The object is open and the arguments are as the slot's page wants them.
 macro_rules! call_slot {
     ($object:expr, $slot:ident => ($($argument:expr),* $(,)?)) => {{
-        // SAFETY: an open object: its dispatch table is set (NDKPI) and every slot is a function (REG-15).
-        let slot = unsafe { (*(*$object).Dispatch).$slot }.expect("every slot is filled");
+        // SAFETY: an open object (NDKPI): it has a dispatch table.
+        let table = unsafe { (*$object).Dispatch };
+        // SAFETY: as above: a table that stays; every slot of it is a function (REG-15).
+        let slot = unsafe { (*table).$slot }.expect("every slot is filled");
         match $crate::kernel::owner_of(slot as usize) {
             // SAFETY: the arguments are as the function's page wants them; the object is open.
             None => unsafe { slot($($argument),*) },
             Some(machine) => {
                 let level = $crate::consumer::level_of(stringify!($slot));
-                machine.callback(stringify!($slot), level, || {
+                let answer = machine.callback(stringify!($slot), level, || {
                     // SAFETY: as above.
                     unsafe { $crate::call_image!(slot, $($argument),*) }
-                })
+                });
+                let how = $crate::consumer::coverage::Answers::answer(&answer);
+                $crate::consumer::coverage::note($crate::consumer::coverage::table(table), stringify!($slot), how);
+                answer
             }
         }
     }};

@@ -135,6 +135,11 @@ impl Bed for ImageBed {
         self.world.set_manners(host, manners);
     }
 
+    fn fail_next_allocation(&mut self, host: usize) -> bool {
+        self.hosts[host].machine.nt.pool.fail_after(0);
+        true
+    }
+
     fn limits(&self) -> Limits {
         Limits { mappings: MAPPINGS, ..Limits::DEFAULT }
     }
