@@ -72,7 +72,11 @@ struct Made {
 impl Made {
     fn new(machine: &Machine, kind: NDIS_REQUEST_TYPE, oid: NDIS_OID, bytes: &[u8]) -> Option<Self> {
         let pool = |size| machine.nt.pool.allocate(&machine.nt.memory, size, TAG, true);
-        let (request, buffer) = (pool(size_of::<NDIS_OID_REQUEST>())?.cast::<NDIS_OID_REQUEST>(), pool(bytes.len())?);
+        let request = pool(size_of::<NDIS_OID_REQUEST>())?.cast::<NDIS_OID_REQUEST>();
+        let Some(buffer) = pool(bytes.len()) else {
+            let _own = machine.nt.pool.free(&machine.nt.memory, request.cast(), TAG);
+            return None;
+        };
         // SAFETY: just allocated, of this length.
         unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), buffer, bytes.len()) };
         // SAFETY: just allocated; zeroes are a request.

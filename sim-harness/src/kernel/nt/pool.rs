@@ -55,6 +55,9 @@ struct Blocks {
     freed: VecDeque<(usize, Block)>,
     count: u64,
     fail_at: Option<u64>,
+    frees: u64,
+    forget_at: Option<u64>,
+    history: Option<Vec<(u32, usize)>>,
 }
 
 /// The pool of one machine.
@@ -77,6 +80,22 @@ impl Pool {
         blocks.fail_at = Some(blocks.count + after);
     }
 
+    /// The next free but `after` is not done, once: a leak as of a driver that forgets it.
+    pub fn forget_after(&self, after: u64) {
+        let mut blocks = self.blocks();
+        blocks.forget_at = Some(blocks.frees + after);
+    }
+
+    /// From now on it is written down what is asked for.
+    pub fn record(&self) {
+        self.blocks().history = Some(Vec::new());
+    }
+
+    /// Tag and size of every allocation since [`Self::record`], in order.
+    pub fn history(&self) -> Vec<(u32, usize)> {
+        self.blocks().history.clone().unwrap_or_default()
+    }
+
     /// Allocations asked for so far.
     pub fn allocations(&self) -> u64 {
         self.blocks().count
@@ -87,6 +106,9 @@ impl Pool {
         let mut blocks = self.blocks();
         let number = blocks.count;
         blocks.count += 1;
+        if let Some(history) = &mut blocks.history {
+            history.push((tag, bytes));
+        }
         if blocks.fail_at == Some(number) {
             blocks.fail_at = None;
             return None;
@@ -111,6 +133,12 @@ impl Pool {
     /// Frees a block; `tag` 0 is any.
     pub fn free(&self, memory: &PhysicalMemory, at: *mut u8, tag: u32) -> Result<(), BadFree> {
         let mut blocks = self.blocks();
+        let number = blocks.frees;
+        blocks.frees += 1;
+        if blocks.forget_at == Some(number) {
+            blocks.forget_at = None;
+            return Ok(());
+        }
         let Some(block) = blocks.live.remove(&at.addr()) else {
             let twice = blocks.freed.iter().any(|(address, _)| *address == at.addr());
             return Err(if twice { BadFree::Twice } else { BadFree::Unknown });
@@ -186,5 +214,16 @@ mod tests {
         pool.fail_after(1);
         assert!(pool.allocate(&memory, 1, 1, true).is_some() && pool.allocate(&memory, 1, 1, true).is_none());
         assert_eq!((pool.live().len(), tag_text(u32::from_le_bytes(*b"Sndk")).as_str()), (1, "Sndk"));
+    }
+
+    #[test]
+    fn a_free_can_be_forgotten_and_what_is_asked_for_written_down() {
+        let (memory, pool) = (PhysicalMemory::new(1 << 22), Pool::default());
+        pool.record();
+        let all = [7, 8].map(|bytes| pool.allocate(&memory, bytes, 1, true).unwrap());
+        pool.forget_after(1);
+        assert_eq!(all.map(|at| pool.free(&memory, at, 1)), [Ok(()), Ok(())]);
+        assert_eq!((pool.history(), pool.live().len()), (vec![(1, 7), (1, 8)], 1));
+        assert_eq!((pool.free(&memory, all[1], 1), pool.live().len()), (Ok(()), 0));
     }
 }
