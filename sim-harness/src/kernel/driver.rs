@@ -59,6 +59,7 @@ impl Driver {
         object.DriverStart = ptr::without_provenance_mut(image.base());
         object.DriverSize = image.size() as u32;
         let path = format!(r"\REGISTRY\MACHINE\SYSTEM\ControlSet001\Services\{service}");
+        machine.nt.registry.create(&path);
         let mut units: Vec<u16> = path.encode_utf16().collect();
         let length = (units.len() * 2) as u16;
         let mut path = UNICODE_STRING { Length: length, MaximumLength: length, Buffer: units.as_mut_ptr() };

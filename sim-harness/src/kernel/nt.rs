@@ -32,6 +32,8 @@ pub mod time;
 pub mod timers;
 pub mod waits;
 pub mod work_items;
+pub mod zw;
+pub mod zw_keys;
 
 use super::Machine;
 use super::export::Export;
@@ -62,6 +64,8 @@ pub struct Nt {
     threads: threads::Threads,
     doors: lookaside::Doors,
     tracing: etw::Tracing,
+    /// The files of its disk.
+    pub disk: zw::Disk,
     dice: Mutex<Dice>,
 }
 
@@ -79,6 +83,7 @@ impl Nt {
             threads: threads::Threads::default(),
             doors: lookaside::Doors::default(),
             tracing: etw::Tracing::default(),
+            disk: zw::Disk::default(),
             dice: Mutex::new(Dice::new(seed, 0x6e74)),
         }
     }
@@ -144,5 +149,7 @@ pub fn exports() -> Vec<Export> {
     all.extend(threads::exports());
     all.extend(time::exports());
     all.extend(waits::exports());
+    all.extend(zw::exports());
+    all.extend(zw_keys::exports());
     all
 }

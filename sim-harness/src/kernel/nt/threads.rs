@@ -55,6 +55,10 @@ thread_local! {
 pub enum Target {
     /// A thread object.
     Thread(usize),
+    /// A key of the registry, by its path.
+    Key(String),
+    /// A file.
+    File(super::zw::Open),
 }
 
 #[derive(Debug)]
@@ -93,10 +97,19 @@ impl Threads {
         self.table().handles.get(&handle.addr()).cloned()
     }
 
+    /// Changes what is known of an open file.
+    pub(super) fn update(&self, handle: HANDLE, change: impl FnOnce(&mut super::zw::Open)) {
+        if let Some(Target::File(open)) = self.table().handles.get_mut(&handle.addr()) {
+            change(open);
+        }
+    }
+
     pub(super) fn leaks(&self) -> Vec<String> {
         let table = self.table();
         let handles = table.handles.iter().map(|(handle, target)| match target {
             Target::Thread(at) => format!("handle {handle:#x} of thread {at:#x}"),
+            Target::Key(path) => format!("handle {handle:#x} of the key {path}"),
+            Target::File(open) => format!("handle {handle:#x} of the file {}", open.path),
         });
         let threads = table.threads.iter().map(|(at, thread)| {
             let still = if thread.running { "that runs, " } else { "" };
@@ -353,9 +366,14 @@ ndk_types::abi! {
         if machine.take_failure("ObReferenceObjectByHandle") {
             return STATUS_ACCESS_DENIED;
         }
-        let Some(Target::Thread(at)) = machine.nt.threads.target(handle) else {
-            machine.violation("handle", format!("handle {:#x} is none", handle.addr()));
-            return STATUS_INVALID_HANDLE;
+        let at = match machine.nt.threads.target(handle) {
+            Some(Target::Thread(at)) => at,
+            // Files and keys have no objects here that a driver could look at.
+            Some(_) => return STATUS_OBJECT_TYPE_MISMATCH,
+            None => {
+                machine.violation("handle", format!("handle {:#x} is none", handle.addr()));
+                return STATUS_INVALID_HANDLE;
+            }
         };
         if !kind.is_null() && !super::data::is_thread_type(kind.addr()) {
             return STATUS_OBJECT_TYPE_MISMATCH;
@@ -391,6 +409,7 @@ ndk_types::abi! {
             Some(Target::Thread(at)) => {
                 dereference(&machine, at);
             }
+            Some(Target::Key(_) | Target::File(_)) => (),
         }
         STATUS_SUCCESS
     }

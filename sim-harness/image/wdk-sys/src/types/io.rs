@@ -273,6 +273,10 @@ pub struct _IO_STACK_LOCATION {
     pub Context: PVOID,
 }
 
+c_enum!(_FILE_INFORMATION_CLASS, FILE_INFORMATION_CLASS { FileBasicInformation = 4, FileStandardInformation = 5, FileDispositionInformation = 13, FilePositionInformation = 14, FileEndOfFileInformation = 20 });
+c_enum!(_KEY_INFORMATION_CLASS, KEY_INFORMATION_CLASS { KeyBasicInformation = 0 });
+c_enum!(_KEY_VALUE_INFORMATION_CLASS, KEY_VALUE_INFORMATION_CLASS { KeyValueBasicInformation = 0, KeyValueFullInformation = 1, KeyValuePartialInformation = 2 });
+
 pub const IRP_MJ_CREATE: ULONG = 0x00;
 pub const IRP_MJ_CLOSE: ULONG = 0x02;
 pub const IRP_MJ_READ: ULONG = 0x03;
