@@ -2,7 +2,8 @@
 //!
 //! Everything is behind one spin lock. Under it the agent and the connectors' details change and *actions* are noted; when
 //! it is left they are carried out in order: MADs leave, completions and events are called. So no callback and no NDIS
-//! call happens under the lock (COM-10). Room for the actions is reserved before anything changes.
+//! call happens under the lock (COM-10). Room for the actions is reserved before anything changes; a list is kept for when there is
+//! no memory, since a close, and the end of a connection, cannot be refused.
 
 use crate::bounded;
 use crate::connector::{Connector, Told};
@@ -64,6 +65,8 @@ pub(crate) struct Table<P: Platform> {
 /// See the module's text.
 pub(crate) struct Connections<P: Platform> {
     table: SpinLock<Table<P>>,
+    /// Room for actions without memory; `None` while somebody has it.
+    spare: SpinLock<Option<Vec<Action<P>>>>,
     standing: Standing,
     mad_psn: crate::sync::AtomicU32,
 }
@@ -126,7 +129,8 @@ impl<P: Platform> Connections<P> {
             u32::from_le_bytes(bytes)
         };
         let room = limits.connections.max(1).checked_next_power_of_two()? as usize;
-        let (mut owners, mut resolving) = (Vec::new(), Vec::new());
+        let (mut owners, mut resolving, mut spare) = (Vec::new(), Vec::new(), Vec::new());
+        spare.try_reserve_exact(ACTIONS_MAX).ok()?;
         owners.try_reserve_exact(room).ok()?;
         resolving.try_reserve_exact(room).ok()?;
         let table = Table {
@@ -136,17 +140,32 @@ impl<P: Platform> Connections<P> {
             resolving,
             next_token: 1,
         };
-        Some(Self { table: SpinLock::new(table), standing: Standing::new(), mad_psn: crate::sync::AtomicU32::new(0) })
+        Some(Self {
+            table: SpinLock::new(table),
+            spare: SpinLock::new(Some(spare)),
+            standing: Standing::new(),
+            mad_psn: crate::sync::AtomicU32::new(0),
+        })
     }
 
-    /// Changes the table and carries out what that comes to. `None` without memory; nothing has changed then.
+    /// Room for the actions of one change, and whether it is the spare list.
+    fn room(&self, port: &Port<P>) -> Option<(Vec<Action<P>>, bool)> {
+        let mut actions = Vec::new();
+        if actions.try_reserve_exact(ACTIONS_MAX).is_ok() {
+            return Some((actions, false));
+        }
+        let _raised = port.platform.raise();
+        self.spare.with(Option::take).map(|spare| (spare, true))
+    }
+
+    /// Changes the table and carries out what that comes to. `None` without memory, while another is without memory, too; nothing
+    /// has changed then.
     pub(crate) fn change<R>(
         &self,
         port: &Port<P>,
         f: impl FnOnce(&mut Table<P>, &mut Actions<'_, P>) -> R,
     ) -> Option<R> {
-        let mut actions = Vec::new();
-        actions.try_reserve_exact(ACTIONS_MAX).ok()?;
+        let (mut actions, is_spare) = self.room(port)?;
         let now = port.platform.now();
         let raised = port.platform.raise();
         let (result, deadline) = self.table.with(|table| {
@@ -157,8 +176,12 @@ impl<P: Platform> Connections<P> {
         if let Some(at) = deadline {
             port.enter_timer(Owner::Connections, at, &self.standing);
         }
-        for action in actions {
+        for action in actions.drain(..) {
             self.act(port, action);
+        }
+        if is_spare {
+            let _raised = port.platform.raise();
+            self.spare.with(|place| *place = Some(actions));
         }
         Some(result)
     }

@@ -181,7 +181,7 @@ fn the_driver_starts_answers_and_unloads() {
 fn an_entry_that_fails_half_way_leaves_nothing() {
     let (_, image) = images();
     let host = Host::new(&sim_harness::kernel::host::Shape::plain(0, 1), Arc::default());
-    for call in ["WskRegister", "IoCreateDevice", "IoCreateSymbolicLink"] {
+    for call in ["ExAllocatePool2", "WskRegister", "IoCreateDevice", "IoCreateSymbolicLink"] {
         host.machine.fail_once(call);
         assert!(Driver::start(&host.machine, &image, "ndkping").is_err(), "{call}");
         assert_eq!(host.machine.verifier.take(), [], "{call}");
@@ -374,6 +374,34 @@ fn whatever_fails_once_is_undone() {
     let request = pair.ping(&ping_of(ipv4(0), to));
     assert!(pair.wait::<PingReport>(&request).is_ok());
     pair.end();
+}
+
+/// Every allocation of a run fails once, on either side, the provider's among them: the run is refused or succeeds, nothing is
+/// left, and the next run succeeds.
+#[test]
+fn every_allocation_that_fails_is_survived() {
+    for side in 0..2 {
+        let mut pair = Pair::new(13);
+        let to = pair.listen(SocketAddr::new(ipv4(1), PORT));
+        let wanted = Ping { count: 2, ..ping_of(ipv4(0), to) };
+        let mut refused = 0;
+        for call in ["IoAllocateMdl", "ExAllocatePool2"] {
+            for good in 0.. {
+                let machine = pair.consumers[side].host.machine.clone();
+                machine.fail_after(call, good);
+                let request = pair.ping(&wanted);
+                refused += u32::from(pair.wait::<PingReport>(&request).is_err());
+                if machine.forget_failures() > 0 {
+                    assert!(good > 1, "{call} was hardly called");
+                    break;
+                }
+            }
+        }
+        assert!(refused > 4, "{refused}");
+        let request = pair.ping(&wanted);
+        assert!(pair.wait::<PingReport>(&request).is_ok());
+        pair.end();
+    }
 }
 
 /// More clients than a listener serves at once: the rest is refused, and there is room again when they are done.

@@ -45,7 +45,8 @@ pub struct Machine {
     exports: RwLock<ExportTable>,
     images: Directory,
     log: Mutex<Vec<String>>,
-    failing: Mutex<Vec<String>>,
+    /// Functions of which a call is to fail, and how many calls before that are to succeed.
+    failing: Mutex<Vec<(String, u32)>>,
 }
 
 impl std::fmt::Debug for Machine {
@@ -138,14 +139,29 @@ impl Machine {
 
     /// The next call of this function fails, once, as its page says it can.
     pub fn fail_once(&self, name: &str) {
-        self.failing.lock().unwrap_or_else(PoisonError::into_inner).push(name.to_owned());
+        self.fail_after(name, 0);
+    }
+
+    /// So many calls of this function succeed, then one fails.
+    pub fn fail_after(&self, name: &str, calls: u32) {
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).push((name.to_owned(), calls));
+    }
+
+    /// Calls that were to fail and have not been made; they will not fail any more.
+    pub fn forget_failures(&self) -> usize {
+        std::mem::take(&mut *self.failing.lock().unwrap_or_else(PoisonError::into_inner)).len()
     }
 
     /// Whether this call of a function is one that is to fail.
     pub fn take_failure(&self, name: &str) -> bool {
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = failing.iter().position(|one| one == name);
-        place.map(|place| failing.remove(place)).is_some()
+        let Some(place) = failing.iter().position(|(one, _)| one == name) else { return false };
+        if failing[place].1 > 0 {
+            failing[place].1 -= 1;
+            return false;
+        }
+        failing.remove(place);
+        true
     }
 
     /// A function's place in the table of exports and its address.

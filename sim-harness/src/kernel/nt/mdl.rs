@@ -163,7 +163,11 @@ ndk_types::abi! {
         _quota: BOOLEAN,
         _irp: PIRP,
     ) -> PMDL {
-        allocate(&Machine::current(), address.addr(), length as usize).unwrap_or(ptr::null_mut())
+        let machine = Machine::current();
+        if machine.take_failure("IoAllocateMdl") {
+            return ptr::null_mut();
+        }
+        allocate(&machine, address.addr(), length as usize).unwrap_or(ptr::null_mut())
     }
 
     unsafe extern "C" fn io_free_mdl(mdl: PMDL) {

@@ -64,6 +64,9 @@ ndk_types::abi! {
         if flags & PAGED != 0 && irql::current() > Irql::Apc {
             machine.violation("irql", "paged pool above APC_LEVEL");
         }
+        if machine.take_failure("ExAllocatePool2") {
+            return ptr::null_mut();
+        }
         let block = machine.nt.pool.allocate(&machine.nt.memory, bytes, tag, flags & UNINITIALIZED == 0);
         block.map_or(ptr::null_mut(), <*mut u8>::cast)
     }
