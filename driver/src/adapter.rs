@@ -15,7 +15,7 @@ use crate::platform::WindowsPlatform;
 use crate::routes::{Answers, Routes};
 use core::ffi::c_void;
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use ndk_provider::limits::Limits;
 use ndk_provider::platform::{NextHop, Unresolved};
 use ndk_provider::port::Port;
@@ -47,6 +47,8 @@ pub struct Adapter {
     port: Shared<Port<WindowsPlatform>>,
     ndk: NdkSwitch,
     traffic: Traffic,
+    /// OID_PNP_SET_POWER: while it is false nobody above hears or sends anything (W-08).
+    powered: AtomicBool,
     /// The MTU that the protocols above know.
     told_mtu: AtomicU32,
 }
@@ -99,7 +101,9 @@ impl Adapter {
         // SAFETY: the caller's handle.
         let ndk = unsafe { NdkSwitch::try_new(miniport, config.network_direct) }.ok_or(NDIS_STATUS_RESOURCES)?;
         let told_mtu = AtomicU32::new(mtu(&binding, &config));
-        let adapter = Self { miniport, luid, config, binding, port, ndk, traffic: Traffic::paused(), told_mtu };
+        let powered = AtomicBool::new(true);
+        let adapter =
+            Self { miniport, luid, config, binding, port, ndk, traffic: Traffic::paused(), powered, told_mtu };
         Block::try_new(adapter).ok_or(NDIS_STATUS_RESOURCES)
     }
 
@@ -162,6 +166,17 @@ impl Adapter {
         self.link_changed();
     }
 
+    /// OID_PNP_SET_POWER. The NIC's power is not ours to switch, and RDMA depends on that alone.
+    pub fn set_power(&self, powered: bool) {
+        self.powered.store(powered, Ordering::SeqCst);
+        // What changed while nobody was told.
+        self.link_changed();
+    }
+
+    fn is_powered(&self) -> bool {
+        self.powered.load(Ordering::SeqCst)
+    }
+
     /// MiniportPause: true if it is complete at once; else NdisMPauseComplete follows, and NDIS_STATUS_PENDING is the answer.
     #[must_use]
     pub fn pause(&self) -> bool {
@@ -174,7 +189,7 @@ impl Adapter {
     /// `nbls` heads a chain that NDIS gave to the send handler with these arguments.
     pub unsafe fn send(&self, nbls: NonNull<NET_BUFFER_LIST>, port: NDIS_PORT_NUMBER, flags: u32) {
         // SAFETY: the caller's chain.
-        if self.traffic.enter(unsafe { count(nbls.as_ptr()) }) {
+        if self.is_powered() && self.traffic.enter(unsafe { count(nbls.as_ptr()) }) {
             // SAFETY: as above.
             return unsafe { self.binding.send(self, nbls, port, flags) };
         }
@@ -242,7 +257,7 @@ impl Upper for Adapter {
 
     fn indicate_receive(&self, nbls: NonNull<NET_BUFFER_LIST>, port: NDIS_PORT_NUMBER, count: u32, flags: u32) {
         let lent = flags & RECEIVE_FLAGS_RESOURCES == 0;
-        if !self.traffic.enter(count) {
+        if !self.is_powered() || !self.traffic.enter(count) {
             if lent {
                 // SAFETY: the binding's own chain, which nobody above has seen.
                 unsafe { self.binding.return_nbls(nbls, flags & FLAGS_DISPATCH_LEVEL) };
@@ -265,6 +280,9 @@ impl Upper for Adapter {
     }
 
     fn indicate_status(&self, status: NonNull<NDIS_STATUS_INDICATION>) {
+        if !self.is_powered() {
+            return;
+        }
         // SAFETY: the NIC's indication, valid during the call.
         let mut own = unsafe { status.read() };
         // Handles and ids of the lower edge mean nothing above.
@@ -274,6 +292,9 @@ impl Upper for Adapter {
     }
 
     fn link_changed(&self) {
+        if !self.is_powered() {
+            return;
+        }
         let lower = self.binding.lower();
         let mut state = NDIS_LINK_STATE {
             Header: NDIS_OBJECT_HEADER {

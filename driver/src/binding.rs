@@ -104,6 +104,8 @@ pub struct Binding {
     pub(crate) indicated: Rundown,
     /// Requests below.
     pub(crate) requests: Rundown,
+    /// Those that the NIC has, or is about to get.
+    pub(crate) asked: AtomicU32,
     /// Users of `upper`.
     pub(crate) callers: Rundown,
     pub(crate) upper: Guarded<Option<&'static dyn Upper>>,
@@ -144,6 +146,7 @@ impl Binding {
             passed: Rundown::try_new()?,
             indicated: Rundown::try_new()?,
             requests: Rundown::try_new()?,
+            asked: AtomicU32::new(0),
             callers: Rundown::try_new()?,
             upper: Guarded::new(None),
             frames: Frames::new(),
@@ -190,6 +193,16 @@ impl Binding {
         self.state.load(Ordering::Acquire) == LowerState::Running as u32 && self.powered.load(Ordering::Acquire)
     }
 
+    /// Whether the NIC may be asked for anything (W-08).
+    pub(crate) fn is_powered(&self) -> bool {
+        self.powered.load(Ordering::SeqCst)
+    }
+
+    /// Whether the NIC has nothing of ours that must come back before it pauses or sleeps.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.sends.outstanding() == 0 && (self.is_powered() || self.asked.load(Ordering::SeqCst) == 0)
+    }
+
     /// The next state of the edge; closing is final.
     pub(crate) fn set_state(&self, next: LowerState) {
         let closing = LowerState::Closing as u32;
@@ -199,7 +212,7 @@ impl Binding {
 
     /// The NIC woke up or goes to sleep.
     pub(crate) fn set_powered(&self, powered: bool) {
-        self.powered.store(powered, Ordering::Release);
+        self.powered.store(powered, Ordering::SeqCst);
     }
 
     /// The adapter above is there. `upper` stays valid until `detach` returned.

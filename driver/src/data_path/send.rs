@@ -194,15 +194,13 @@ pub unsafe fn complete(binding: &Binding, nbls: *mut NET_BUFFER_LIST, flags: u32
     leave(binding, done);
 }
 
-/// `count` sends fewer; a pause that waits for the last is completed by it.
+/// `count` sends fewer; an event that waits for the last is completed by it.
 fn leave(binding: &Binding, count: u32) {
     // The binding must outlive the look at it below: an unbind waits for sends first and for requests last.
     let held = binding.requests.enter();
     binding.sends.leave(count);
     if held {
-        if binding.sends.outstanding() == 0 {
-            crate::protocol::pnp::complete_pause(binding);
-        }
+        crate::protocol::pnp::came_back(binding);
         binding.requests.leave(1);
     }
 }

@@ -199,8 +199,12 @@ fn change(adapter: &Adapter, oid: NDIS_OID, data: &mut [u8]) -> Result<(), Failu
         // The link is the NIC's.
         OID_GEN_LINK_PARAMETERS => forwarded(oid_request::set(binding, oid, data)),
         OID_GEN_INTERRUPT_MODERATION => Err(Failure::Status(NDIS_STATUS_INVALID_DATA)),
-        // Whole frames are looked at whatever the lookahead; power has nothing of ours to switch (W-08).
-        OID_GEN_CURRENT_LOOKAHEAD | OID_PNP_SET_POWER | OID_PM_PARAMETERS => Ok(()),
+        OID_PNP_SET_POWER => {
+            adapter.set_power(word(data)?.cast_signed() == NdisDeviceStateD0);
+            Ok(())
+        }
+        // Whole frames are looked at whatever the lookahead; nothing of ours wakes a machine.
+        OID_GEN_CURRENT_LOOKAHEAD | OID_PM_PARAMETERS => Ok(()),
         _ => Err(Failure::Status(NDIS_STATUS_NOT_SUPPORTED)),
     }
 }

@@ -1,15 +1,18 @@
 //! Requests to the NIC, each waited for: what the protocols above ask of it is asked anew (OID-07).
 //!
+//! A NIC that sleeps, or is about to, is asked for nothing (W-08).
+//!
 //! The request is the first field of what is allocated for it, so that the completion finds the rest.
 
 use crate::binding::Binding;
 use crate::kernel::{Block, Event};
 use core::ptr::NonNull;
+use core::sync::atomic::Ordering;
 use ndk_types::{
     NDIS_OBJECT_HEADER, NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID, NDIS_OID_REQUEST, NDIS_OID_REQUEST_REVISION_1,
     NDIS_OID_REQUEST_SET_INFORMATION, NDIS_REQUEST_TYPE, NDIS_SIZEOF_OID_REQUEST_REVISION_1, NDIS_STATUS,
-    NDIS_STATUS_ADAPTER_NOT_READY, NDIS_STATUS_PENDING, NDIS_STATUS_RESOURCES, NDIS_STATUS_SUCCESS, NdisOidRequest,
-    NdisRequestQueryInformation, NdisRequestSetInformation,
+    NDIS_STATUS_ADAPTER_NOT_READY, NDIS_STATUS_LOW_POWER_STATE, NDIS_STATUS_PENDING, NDIS_STATUS_RESOURCES,
+    NDIS_STATUS_SUCCESS, NdisOidRequest, NdisRequestQueryInformation, NdisRequestSetInformation,
 };
 
 /// A request below. `request` is first: its address is the issue's.
@@ -31,6 +34,27 @@ fn issue() -> Option<NonNull<Issued>> {
 unsafe fn free(binding: &Binding, issued: NonNull<Issued>) {
     // SAFETY: the caller's promise.
     drop(unsafe { Block::from_raw(issued) });
+    leave(binding);
+}
+
+/// Whether the NIC may be asked; whoever is let in calls [`leave`].
+fn enter(binding: &Binding) -> Result<(), NDIS_STATUS> {
+    if !binding.requests.enter() {
+        return Err(NDIS_STATUS_ADAPTER_NOT_READY);
+    }
+    // Counted first: whoever puts the NIC to sleep after this look waits.
+    binding.asked.fetch_add(1, Ordering::SeqCst);
+    if binding.is_powered() {
+        return Ok(());
+    }
+    leave(binding);
+    Err(NDIS_STATUS_LOW_POWER_STATE)
+}
+
+/// One request fewer; an event that waits for the last is completed by it.
+fn leave(binding: &Binding) {
+    binding.asked.fetch_sub(1, Ordering::SeqCst);
+    super::pnp::came_back(binding);
     binding.requests.leave(1);
 }
 
@@ -47,11 +71,9 @@ pub fn query(binding: &Binding, oid: NDIS_OID, data: &mut [u8]) -> Result<u32, N
 /// Issues a request of our own and waits; how many bytes the NIC read or wrote. PASSIVE_LEVEL.
 fn ask(binding: &Binding, kind: NDIS_REQUEST_TYPE, oid: NDIS_OID, data: &mut [u8]) -> Result<u32, NDIS_STATUS> {
     let length = u32::try_from(data.len()).map_err(|_| NDIS_STATUS_RESOURCES)?;
-    if !binding.requests.enter() {
-        return Err(NDIS_STATUS_ADAPTER_NOT_READY);
-    }
+    enter(binding)?;
     let Some(mut issued) = issue() else {
-        binding.requests.leave(1);
+        leave(binding);
         return Err(NDIS_STATUS_RESOURCES);
     };
     // SAFETY: ours alone until it is issued.

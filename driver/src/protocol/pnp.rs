@@ -1,4 +1,6 @@
 //! Pause, restart and power of the lower edge, independent of the upper one (W-08).
+//!
+//! NDIS sends one event of a binding after the other, so one place is enough for one that waits for what is below to come back.
 
 #![expect(non_upper_case_globals, reason = "NDIS's names of events")]
 
@@ -21,7 +23,10 @@ pub unsafe fn event(binding: &Binding, event: *mut NET_PNP_EVENT_NOTIFICATION) -
     // SAFETY: NDIS's, valid until the event is complete.
     let body = unsafe { &(*event).NetPnPEvent };
     match body.NetEvent {
-        code if code == NetEventPause => pause(binding, event),
+        code if code == NetEventPause => {
+            binding.set_state(LowerState::Paused);
+            quiesce(binding, event)
+        }
         code if code == NetEventRestart => {
             binding.set_state(LowerState::Running);
             running_again(binding);
@@ -31,6 +36,9 @@ pub unsafe fn event(binding: &Binding, event: *mut NET_PNP_EVENT_NOTIFICATION) -
             // SAFETY: the buffer of this event is a NET_DEVICE_POWER_STATE.
             let state = unsafe { body.Buffer.cast::<i32>().read_unaligned() };
             binding.set_powered(state == NetDeviceStateD0);
+            if state != NetDeviceStateD0 {
+                return quiesce(binding, event);
+            }
             running_again(binding);
             NDIS_STATUS_SUCCESS
         }
@@ -83,11 +91,10 @@ fn restart_device(binding: &Binding) {
     }
 }
 
-/// Nothing goes down from now on; done when nothing is below any more.
-fn pause(binding: &Binding, event: *mut NET_PNP_EVENT_NOTIFICATION) -> NDIS_STATUS {
-    binding.set_state(LowerState::Paused);
+/// Nothing goes down any more; done when nothing is below: sends, and in low power requests, too.
+fn quiesce(binding: &Binding, event: *mut NET_PNP_EVENT_NOTIFICATION) -> NDIS_STATUS {
     binding.pause_event.store(event.cast(), Ordering::SeqCst);
-    if binding.sends.outstanding() != 0 {
+    if !binding.is_quiet() {
         return NDIS_STATUS_PENDING;
     }
     // Whoever takes the event completes it: the last completion may have been quicker.
@@ -95,11 +102,14 @@ fn pause(binding: &Binding, event: *mut NET_PNP_EVENT_NOTIFICATION) -> NDIS_STAT
     if taken.is_null() { NDIS_STATUS_PENDING } else { NDIS_STATUS_SUCCESS }
 }
 
-/// The last send came back while a pause waits.
-pub fn complete_pause(binding: &Binding) {
+/// A send or a request came back: if it was the last, an event that waited for it is complete.
+pub fn came_back(binding: &Binding) {
+    if !binding.is_quiet() {
+        return;
+    }
     let event = binding.pause_event.swap(null_mut(), Ordering::SeqCst);
     if !event.is_null() {
-        // SAFETY: the event a pause stored and answered with PENDING, taken by one.
+        // SAFETY: the event that `quiesce` stored and answered with PENDING, taken by one.
         unsafe { NdisCompleteNetPnPEvent(binding.handle(), event.cast(), NDIS_STATUS_SUCCESS) };
     }
 }
