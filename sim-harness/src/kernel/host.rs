@@ -2,7 +2,7 @@
 //! a station of the virtual world like a natively built provider.
 
 pub mod bed;
-mod companion;
+pub mod companion;
 pub mod exercise;
 pub mod tcpip;
 
@@ -10,6 +10,7 @@ use super::Machine;
 use super::driver::{Driver, StartError};
 use super::irql::{self, Irql};
 use super::ndis::adapters::{Choices, Device};
+use super::ndis::native::Nic;
 use super::ndis::{bindings, data_path, miniports};
 use super::nic::{Behaviour, SimNic};
 use super::nt::registry::Value;
@@ -103,7 +104,6 @@ pub struct Host {
     pub nic_handle: usize,
     /// The virtual device's name.
     pub device: String,
-    mac: [u8; 6],
     driver: Mutex<Option<Driver>>,
     timer: Mutex<Option<u64>>,
 }
@@ -159,7 +159,7 @@ impl Host {
         let tcpip = TcpIp::new(shape.addresses.clone(), shape.seed);
         machine.ndis.adapters.set_above(tcpip.clone());
         let (driver, timer) = (Mutex::new(None), Mutex::new(None));
-        Arc::new(Self { machine, tcpip, nic, nic_handle, device, mac: shape.mac, driver, timer })
+        Arc::new(Self { machine, tcpip, nic, nic_handle, device, driver, timer })
     }
 
     /// Loads and starts the driver, and lets what follows from that happen: the bind, the initialisation, the restart.
@@ -237,7 +237,7 @@ pub struct HostStation(pub Arc<Host>);
 
 impl Station for HostStation {
     fn mac(&self) -> [u8; 6] {
-        self.0.mac
+        self.0.nic.attributes().mac
     }
 
     fn addresses(&self) -> Vec<IpAddr> {

@@ -220,6 +220,11 @@ impl SimNic {
         self.up().status(machine, NDIS_STATUS_LINK_STATE, &body);
     }
 
+    /// Changes its MAC address, while nothing is bound to it: a driver restarts its NIC for that.
+    pub fn set_mac(&self, mac: [u8; 6]) {
+        self.state().attributes.mac = mac;
+    }
+
     /// Changes the largest IP packet, and says so.
     pub fn set_mtu(&self, machine: &Arc<Machine>, mtu: u32) {
         self.state().attributes.mtu = mtu;

@@ -18,7 +18,7 @@ struct Way {
 }
 
 /// See the module's text.
-pub(super) struct Companion {
+pub struct Companion {
     hosts: [usize; 2],
     to: SocketAddr,
     sockets: Option<[Socket; 2]>,
@@ -27,7 +27,7 @@ pub(super) struct Companion {
 
 impl Companion {
     /// From the first host to the second and back, `size` bytes each way.
-    pub(super) fn new(hosts: [usize; 2], addresses: [IpAddr; 2], size: usize, seed: u64) -> Self {
+    pub fn new(hosts: [usize; 2], addresses: [IpAddr; 2], size: usize, seed: u64) -> Self {
         let way = |stream| {
             let mut bytes = vec![0; size];
             Dice::new(seed, stream).fill(&mut bytes);
@@ -38,7 +38,7 @@ impl Companion {
     }
 
     /// Writes and reads what can be written and read now.
-    pub(super) fn work(&mut self, hosts: &[Arc<Host>]) {
+    pub fn work(&mut self, hosts: &[Arc<Host>]) {
         let [from, to] = self.hosts.map(|host| &hosts[host].tcpip);
         let Some(sockets) = self.sockets else {
             let listening = to.with(|stack| stack.listen(PORT));
@@ -59,22 +59,22 @@ impl Companion {
     }
 
     /// Bytes that arrived, both ways together.
-    pub(super) fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         self.ways.iter().map(|way| way.got.len() as u64).sum()
     }
 
     /// Whether all has arrived.
-    pub(super) fn is_done(&self) -> bool {
+    pub fn is_done(&self) -> bool {
         self.ways.iter().all(|way| way.got.len() >= way.bytes.len())
     }
 
     /// Whether what arrived is what was sent.
-    pub(super) fn is_good(&self) -> bool {
+    pub fn is_good(&self) -> bool {
         self.ways.iter().all(|way| way.got == way.bytes)
     }
 
     /// How far it is, in words.
-    pub(super) fn state(&self) -> String {
+    pub fn state(&self) -> String {
         let way = |way: &Way| format!("{} of {} bytes sent, {} arrived", way.sent, way.bytes.len(), way.got.len());
         format!("{}; back {}", way(&self.ways[0]), way(&self.ways[1]))
     }

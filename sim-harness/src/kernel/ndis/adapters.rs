@@ -38,6 +38,8 @@ pub(super) struct Binding {
     /// ProtocolBindingContext, as an exposed address.
     pub(super) context: usize,
     pub(super) edge: Edge,
+    /// NetEventSetPower to a low-power state is complete.
+    pub(super) asleep: bool,
     /// Lists of the driver that the NIC has.
     pub(super) sends: usize,
     /// Lists of the NIC that the driver has.
@@ -81,6 +83,8 @@ pub(super) struct Miniport {
     pub(super) seen: super::attributes::Attributes,
     pub(super) initialised: bool,
     pub(super) edge: Edge,
+    /// OID_PNP_SET_POWER to a low-power state is complete.
+    pub(super) asleep: bool,
     /// Lists of the protocol above that the driver has.
     pub(super) sends: usize,
     /// Lists of the driver that the protocol above has.
@@ -236,6 +240,7 @@ impl Miniport {
             seen: super::attributes::Attributes::default(),
             initialised: false,
             edge: Edge::Paused,
+            asleep: false,
             sends: 0,
             indicated: 0,
             regular: None,

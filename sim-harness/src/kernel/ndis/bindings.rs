@@ -308,15 +308,25 @@ pub fn pause(machine: &Arc<Machine>, binding: usize) {
     }
 }
 
-/// The NIC sleeps or wakes: NetEventSetPower. PASSIVE_LEVEL.
+/// The NIC sleeps or wakes: NetEventSetPower, which returns when the driver has nothing below any more. PASSIVE_LEVEL; the
+/// pause or restart that goes with it is the caller's ("Handling a Set Power Request": in any order).
 pub fn set_power(machine: &Arc<Machine>, binding: usize, state: NET_DEVICE_POWER_STATE) -> NDIS_STATUS {
     let mut body = state;
-    event(
-        machine,
-        binding,
-        NetEventSetPower,
-        Some(((&raw mut body).cast(), size_of::<NET_DEVICE_POWER_STATE>() as u32)),
-    )
+    let asleep = state != NetDeviceStateD0;
+    if !asleep && let Some(open) = machine.adapters().bindings.get_mut(&binding) {
+        open.asleep = false;
+    }
+    let length = size_of::<NET_DEVICE_POWER_STATE>() as u32;
+    let status = event(machine, binding, NetEventSetPower, Some(((&raw mut body).cast(), length)));
+    let out = machine.adapters().bindings.get_mut(&binding).map(|open| {
+        open.asleep = asleep;
+        (open.sends, open.requests.len())
+    });
+    if let Some((sends, requests)) = out.filter(|&out| asleep && out != (0, 0)) {
+        let text = format!("NetEventSetPower is complete while the NIC has {sends} lists and {requests} requests");
+        machine.violation("W-08", text);
+    }
+    status
 }
 
 /// Unbinds what is bound to a NIC. PASSIVE_LEVEL; returns when the unbind is complete.
@@ -501,6 +511,7 @@ fn open(machine: &Machine, nic: usize, own: usize, operation: usize) -> (usize, 
         nic,
         context: own,
         edge: Edge::Paused,
+        asleep: false,
         sends: 0,
         indicated: 0,
         requests: VecDeque::new(),

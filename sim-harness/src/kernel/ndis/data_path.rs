@@ -37,6 +37,13 @@ fn check_source(machine: &Machine, call: &str, lists: &[Nbl], source: usize) {
     }
 }
 
+/// An instance in a low-power state says nothing ("Handling a Set Power Request").
+fn check_awake(machine: &Machine, instance: usize, call: &str) {
+    if machine.adapters().miniports.get(&instance).is_some_and(|one| one.asleep) {
+        machine.violation("W-08", format!("{call} by an instance that sleeps"));
+    }
+}
+
 fn nic_of(machine: &Machine, binding: usize) -> Option<(Arc<dyn Nic>, Edge)> {
     let state = machine.adapters();
     let open = state.bindings.get(&binding)?;
@@ -243,6 +250,9 @@ ndk_types::abi! {
             machine.violation("W-08", format!("NdisSendNetBufferLists on {binding:#x}, which is no open binding"));
             return;
         };
+        if machine.adapters().bindings.get(&binding).is_some_and(|open| open.asleep) {
+            machine.violation("W-08", "NdisSendNetBufferLists to a NIC that sleeps");
+        }
         let lists = machine.ndis.lists.hand_over(&machine, chain, Holder::Driver, Holder::Nic, "NdisSendNetBufferLists");
         check_source(&machine, "NdisSendNetBufferLists", &lists, binding);
         if edge != Edge::Running {
@@ -327,6 +337,7 @@ ndk_types::abi! {
         if !matches!(edge, Some(Edge::Running | Edge::Pausing)) {
             machine.violation("W-08", format!("{call} by an instance that is {edge:?}"));
         }
+        check_awake(&machine, instance, call);
         if !resources && let Some(one) = machine.adapters().miniports.get_mut(&instance) {
             one.indicated += lists.len();
         }
@@ -347,6 +358,7 @@ ndk_types::abi! {
         if given.SourceHandle.addr() != instance {
             machine.violation("W-20", "NdisMIndicateStatusEx with another SourceHandle than the instance's");
         }
+        check_awake(&machine, instance, "NdisMIndicateStatusEx");
         let length = given.StatusBufferSize as usize;
         let start = given.StatusBuffer.cast::<u8>();
         // SAFETY: the page: a buffer of so many bytes, or none.

@@ -145,6 +145,8 @@ pub fn request(
     let asked = Asked { oid, address: place.expose_provenance(), status: None };
     if let Some(miniport) = machine.adapters().miniports.get_mut(&instance) {
         miniport.regular = Some(asked);
+        // On its way up an instance may speak before it has answered.
+        miniport.asleep &= oid != OID_PNP_SET_POWER;
     }
     let mut status = {
         // SAFETY: the handler's contract: MiniportAdapterContext and a request that stays until it is complete.
@@ -165,6 +167,9 @@ pub fn request(
     }
     if let Some(miniport) = machine.adapters().miniports.get_mut(&instance) {
         miniport.regular = None;
+        if oid == OID_PNP_SET_POWER && status == NDIS_STATUS_SUCCESS {
+            miniport.asleep = bytes != NdisDeviceStateD0.to_ne_bytes();
+        }
     }
     made.take(machine, status)
 }
@@ -263,8 +268,13 @@ ndk_types::abi! {
                 return NDIS_STATUS_ADAPTER_NOT_OPEN;
             };
             open.requests.push_back(request.expose_provenance());
-            let (alone, nic) = (open.requests.len() == 1, open.nic);
-            (state.nics.get(&nic).map(|lower| lower.nic.clone()), alone)
+            let (alone, nic, asleep) = (open.requests.len() == 1, open.nic, open.asleep);
+            let lower = state.nics.get(&nic).map(|lower| lower.nic.clone());
+            drop(state);
+            if asleep {
+                machine.violation("W-08", "NdisOidRequest to a NIC that sleeps");
+            }
+            (lower, alone)
         };
         if !alone {
             return NDIS_STATUS_PENDING;
