@@ -9,6 +9,7 @@ use ndk_types::{NDIS_HANDLE, NDIS_OID};
 use std::collections::{BTreeMap, VecDeque};
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
 
 /// How far an edge is: the states NDIS documents for miniport adapters and for bindings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,21 @@ pub(super) struct Asked {
     pub(super) oid: NDIS_OID,
     pub(super) address: usize,
     pub(super) status: Option<i32>,
+    /// The thread that is in the handler; `None` once that answered NDIS_STATUS_PENDING.
+    pub(super) inside: Option<ThreadId>,
+}
+
+impl Asked {
+    /// A request that this thread is about to give to the handler.
+    pub(super) fn now(oid: NDIS_OID, address: usize) -> Self {
+        Self { oid, address, status: None, inside: Some(std::thread::current().id()) }
+    }
+
+    /// NdisMNetPnPEvent's page: the event is not sent by the request's own handler, nor while the request pends. A handler that
+    /// is busy on another thread, and will answer in its own time, does not count.
+    pub(super) fn forbids_events(&self) -> bool {
+        self.status.is_none() && self.inside.is_none_or(|thread| thread == std::thread::current().id())
+    }
 }
 
 /// A miniport instance over a virtual device.
@@ -249,5 +265,21 @@ impl Miniport {
             ndk_enabled: false,
             ndk_open: Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Asked;
+
+    /// OID-06, OID-07, broken: an event from inside the handler, or while the request pends.
+    #[test]
+    fn a_request_forbids_events_of_its_own_handler_and_while_it_pends() {
+        let asked = Asked::now(1, 2);
+        let pends = Asked { inside: None, ..asked };
+        assert!(asked.forbids_events() && pends.forbids_events());
+        assert!(!Asked { status: Some(0), ..pends }.forbids_events());
+        let elsewhere = std::thread::spawn(move || (asked.forbids_events(), pends.forbids_events()));
+        assert_eq!(elsewhere.join().unwrap(), (false, true));
     }
 }

@@ -142,7 +142,7 @@ pub fn request(
     };
     let Some(made) = Made::new(machine, kind, oid, bytes) else { return refused(NDIS_STATUS_RESOURCES) };
     let place = made.request;
-    let asked = Asked { oid, address: place.expose_provenance(), status: None };
+    let asked = Asked::now(oid, place.expose_provenance());
     if let Some(miniport) = machine.adapters().miniports.get_mut(&instance) {
         miniport.regular = Some(asked);
         // On its way up an instance may speak before it has answered.
@@ -155,6 +155,9 @@ pub fn request(
     if status == NDIS_STATUS_PENDING {
         if oid == OID_NDK_SET_STATE {
             machine.violation("OID-04", "OID_NDK_SET_STATE pends");
+        }
+        if let Some(asked) = machine.adapters().miniports.get_mut(&instance).and_then(|one| one.regular.as_mut()) {
+            asked.inside = None;
         }
         let watched = machine.clone();
         machine.wait("NdisMOidRequestComplete", None, move || {

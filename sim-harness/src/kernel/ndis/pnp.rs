@@ -1,6 +1,6 @@
 //! NDK through NDIS: NDK_ADAPTERs opened and closed, NDK announced and taken back (PNP-01 to PNP-15), and events of devices.
 
-use super::adapters::{Edge, Miniport};
+use super::adapters::{Asked, Edge, Miniport};
 use super::miniports;
 use super::registration::check_header;
 use crate::exports;
@@ -142,7 +142,7 @@ fn ndk_event(machine: &Arc<Machine>, instance: usize, enable: bool) {
         miniport.ndk_enabled = enable;
         let above = miniport.above.clone();
         drop(state);
-        if let Some(asked) = regular {
+        if let Some(asked) = regular.filter(Asked::forbids_events) {
             machine.violation("OID-07", format!("NdisMNetPnPEvent while request {:#x} is under way", asked.oid));
         }
         if same {
