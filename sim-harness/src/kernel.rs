@@ -3,7 +3,7 @@
 //!
 //! * `machine`: one simulated machine: its memory, threads, deferred work, loaded images, and what it holds against them.
 //! * `stack`, `loader`, `export`, `directory`: the border to image code, how an image comes in, what it may call, where it is.
-//! * `sched`, `irql`: kernel threads, one at a time; the level of a processor.
+//! * `sched`, `irql`: kernel threads, one at a time; the level of a processor. `processors`: several that run at the same time.
 //! * `fault`: what images expect of a processor in a kernel, and what ends a run.
 //! * `verifier`: the list of broken rules.
 //! * `driver`: a driver from its entry to its unload. `kmdf`: the driver framework.
@@ -35,6 +35,7 @@ pub mod ndis;
 pub mod netio;
 pub mod nic;
 pub mod nt;
+pub mod processors;
 pub mod sched;
 pub mod stack;
 pub mod verifier;

@@ -1,7 +1,7 @@
 //! One simulated machine. Imports find theirs in a thread-local ([`Machine::current`]); nothing is global.
 
-use super::directory::Directory;
 use super::contract::Contract;
+use super::directory::Directory;
 use super::export::ExportTable;
 use super::irql::{self, Irql};
 use super::kmdf::{self, Kmdf};
@@ -10,12 +10,14 @@ use super::ndis::Ndis;
 use super::netio::Netio;
 use super::nt::memory::PhysicalMemory;
 use super::nt::{MEMORY, Nt};
-use super::sched::{Scheduler, Woken};
+use super::processors::Processors;
+use super::sched::{PATIENCE, Scheduler, Woken};
 use super::stack::Import;
 use super::verifier::{self, Verifier};
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 thread_local! {
     static CURRENT: RefCell<Option<Arc<Machine>>> = const { RefCell::new(None) };
@@ -30,6 +32,8 @@ pub struct Machine {
     pub verifier: Verifier,
     /// Its kernel threads.
     pub sched: Arc<Scheduler>,
+    /// Its processors, if it has several.
+    processors: Option<Processors>,
     /// ntoskrnl.
     pub nt: Nt,
     /// NETIO.SYS.
@@ -65,6 +69,23 @@ impl Machine {
 
     /// The same with physical memory that others have, too: a consumer's buffers are then the same on all of them.
     pub fn with_memory(name: &str, clock: Arc<AtomicU64>, seed: u64, memory: Arc<PhysicalMemory>) -> Arc<Self> {
+        Self::build(name, clock, seed, memory, 0)
+    }
+
+    /// A machine like [`Machine::new`]'s with so many processors that run at the same time, and kernel threads that do: nothing of
+    /// it is the same again from the seed. With 0 it is one that runs one thing at a time.
+    pub fn with_processors(name: &str, clock: Arc<AtomicU64>, seed: u64, processors: usize) -> Arc<Self> {
+        let memory = crate::memory::shared().unwrap_or_else(|| Arc::new(PhysicalMemory::new(MEMORY)));
+        Self::build(name, clock, seed, memory, processors)
+    }
+
+    fn build(
+        name: &str,
+        clock: Arc<AtomicU64>,
+        seed: u64,
+        memory: Arc<PhysicalMemory>,
+        processors: usize,
+    ) -> Arc<Self> {
         let mut exports = ExportTable::default();
         exports.add(super::nt::exports());
         exports.add(super::cng::exports());
@@ -75,7 +96,8 @@ impl Machine {
             name: name.to_owned(),
             clock,
             verifier: Verifier::default(),
-            sched: Arc::default(),
+            sched: if processors > 0 { Scheduler::free() } else { Arc::default() },
+            processors: (processors > 0).then(|| Processors::start(name, processors)),
             nt: Nt::new(seed, memory),
             netio: Netio::default(),
             ndis: Ndis::default(),
@@ -189,12 +211,14 @@ impl Machine {
     }
 
     /// Runs a callback of a driver at an IRQL. A callback that comes back at another is a violation.
-    pub fn callback<R>(self: &Arc<Self>, what: &str, irql: Irql, f: impl FnOnce() -> R) -> R {
-        let call = verifier::set_call("");
+    pub fn callback<R>(self: &Arc<Self>, what: &'static str, irql: Irql, f: impl FnOnce() -> R) -> R {
+        let (call, outer) = (verifier::set_call(""), verifier::set_callback(what));
+        self.sched.note_life();
         let (result, left) = self.enter(|| irql::at(irql, f));
         if left != irql {
             self.violation("irql", format!("{what} was called at {irql} and returned at {left}"));
         }
+        verifier::set_callback(outer);
         verifier::set_call(call);
         result
     }
@@ -237,13 +261,73 @@ impl Machine {
         woken
     }
 
-    /// Runs deferred procedure calls that are queued, and kernel threads that can go on, until there are none.
+    /// Its processors, if it has several.
+    pub fn processors(&self) -> Option<&Processors> {
+        self.processors.as_ref()
+    }
+
+    /// Has a processor of a machine that has several do something at DISPATCH_LEVEL: the one this number falls to, or any.
+    /// False on a machine without.
+    pub fn post(self: &Arc<Self>, number: Option<usize>, job: impl FnOnce(&Arc<Self>) + Send + 'static) -> bool {
+        let Some(processors) = &self.processors else { return false };
+        let machine = self.clone();
+        let job = move || {
+            machine.enter(|| irql::at(Irql::Dispatch, || job(&machine)));
+            machine.sched.note();
+        };
+        match number {
+            Some(number) => processors.post_to(number, job),
+            None => processors.post(job),
+        }
+        true
+    }
+
+    /// Whether the processors and kernel threads of a machine that has several have nothing to do at this moment. What the caller
+    /// itself does is not counted.
+    pub fn is_idle(&self) -> bool {
+        // Processors before and after: either may give work to the other.
+        let are_idle = || self.processors.as_ref().is_none_or(Processors::are_idle);
+        are_idle() && self.sched.is_idle(self.now()) && are_idle()
+    }
+
+    /// Lets the processors and kernel threads of a machine that has several go on until they have nothing to do at this moment,
+    /// or this is over.
+    pub fn wait_until_idle(&self, limit: Duration) -> bool {
+        let begun = Instant::now();
+        while !self.is_idle() {
+            if begun.elapsed() > limit {
+                return false;
+            }
+            std::thread::sleep(Duration::from_micros(20));
+        }
+        true
+    }
+
+    /// Runs deferred procedure calls that are queued, and kernel threads that can go on, until there are none. To be called from
+    /// outside image code.
     pub fn settle(self: &Arc<Self>) {
+        if let Some(processors) = &self.processors {
+            if !self.wait_until_idle(PATIENCE) {
+                self.violation("hang", "processors or kernel threads do not come to an end");
+            }
+            if processors.take_panics() > 0 {
+                self.violation("panic", "a processor of the simulator panicked");
+            }
+            return;
+        }
         self.enter(|| while self.run_deferred() || self.sched.run_ready(|| self.now()) {});
     }
 
     /// Runs what is due: timers, then everything that follows from them.
     pub fn run_due(self: &Arc<Self>) {
+        if self.processors.is_some() {
+            // As many as are due, since each may run beside the others.
+            for _ in 0..self.nt.due_timers(self.now()) {
+                self.post(None, |machine| machine.nt.run_timer(machine));
+            }
+            self.sched.note();
+            return;
+        }
         self.enter(|| self.nt.run_timers(self));
         self.settle();
     }
@@ -282,6 +366,7 @@ pub(super) extern "win64" fn on_import(import: &Import) {
     let found = machine.exports.read().unwrap_or_else(PoisonError::into_inner).at(import.number).copied();
     let Some(export) = found else { return };
     verifier::set_call(export.name);
+    machine.sched.note_life();
     let irql = irql::current();
     if irql > export.max_irql {
         machine.violation("irql", format!("{} is for {} and below, called at {irql}", export.name, export.max_irql));

@@ -40,7 +40,7 @@ use super::export::Export;
 use crate::dice::Dice;
 use memory::PhysicalMemory;
 use pool::{Pool, tag_text};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A machine's physical memory, in bytes.
 pub const MEMORY: usize = 4 << 30;
@@ -66,6 +66,10 @@ pub struct Nt {
     tracing: etw::Tracing,
     /// The files of its disk.
     pub disk: zw::Disk,
+    /// Held while a wait is found to be over and takes what ended it.
+    dispatcher: Mutex<()>,
+    /// Held by functions on interlocked lists.
+    interlock: Mutex<()>,
     dice: Mutex<Dice>,
 }
 
@@ -84,6 +88,8 @@ impl Nt {
             doors: lookaside::Doors::default(),
             tracing: etw::Tracing::default(),
             disk: zw::Disk::default(),
+            dispatcher: Mutex::default(),
+            interlock: Mutex::default(),
             dice: Mutex::new(Dice::new(seed, 0x6e74)),
         }
     }
@@ -95,8 +101,26 @@ impl Nt {
         u64::from_ne_bytes(bytes)
     }
 
+    fn dispatcher(&self) -> MutexGuard<'_, ()> {
+        self.dispatcher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn interlock(&self) -> MutexGuard<'_, ()> {
+        self.interlock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn run_timers(&self, machine: &Arc<Machine>) {
         self.timers.run(machine);
+    }
+
+    /// How many timers are due.
+    pub(super) fn due_timers(&self, now: u64) -> usize {
+        self.timers.due(now)
+    }
+
+    /// The same for the first that is due, if one is.
+    pub(super) fn run_timer(&self, machine: &Arc<Machine>) {
+        self.timers.run_one(machine);
     }
 
     pub(super) fn next_timer(&self) -> Option<u64> {

@@ -3,15 +3,21 @@
 //! A kernel thread is a thread of this process that runs only while it holds the baton. The world's own thread hands the baton
 //! out ([`Scheduler::run_ready`]) and has it back when the thread waits or ends. A wait names what it waits for, so that one
 //! that nothing can end is a report and not a hang.
+//!
+//! On a machine of several processors there is no baton: see `free`.
+
+mod free;
+
+pub(super) use free::PATIENCE;
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 /// Tells whether a wait is over.
-type Condition = Box<dyn Fn() -> bool + Send>;
+type Condition = Arc<dyn Fn() -> bool + Send + Sync>;
 
 struct Waiting {
     thread: u64,
@@ -29,6 +35,8 @@ struct State {
     waiting: Vec<Waiting>,
     alive: usize,
     joins: Vec<JoinHandle<()>>,
+    /// Waits of threads that are no kernel threads, in free running: their number so far.
+    strangers: u64,
 }
 
 /// The kernel threads of one machine.
@@ -37,6 +45,10 @@ pub struct Scheduler {
     state: Mutex<State>,
     changed: Condvar,
     abandoned: AtomicBool,
+    /// Threads run at once, all at the same time.
+    free: bool,
+    /// Counts what happens on the machine, in free running.
+    happened: AtomicU64,
 }
 
 impl std::fmt::Debug for Scheduler {
@@ -74,12 +86,19 @@ impl Scheduler {
         let mut state = self.state();
         state.next += 1;
         let number = state.next;
-        state.ready.push_back(number);
         state.alive += 1;
         let this = self.clone();
+        if self.free {
+            state.joins.retain(|thread| !thread.is_finished());
+            self.note_life();
+        } else {
+            state.ready.push_back(number);
+        }
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
             SELF.set(Some((this.clone(), number)));
-            this.wait_for_baton(number);
+            if !this.free {
+                this.wait_for_baton(number);
+            }
             if !this.abandoned.load(Ordering::SeqCst) {
                 body();
             }
@@ -92,6 +111,13 @@ impl Scheduler {
             this.changed.notify_all();
         });
         state.joins.push(thread.expect("a thread of this process"));
+    }
+
+    /// The number of the kernel thread that this is, if it is one of these.
+    fn own_number(&self) -> Option<u64> {
+        SELF.with_borrow(|own| {
+            own.as_ref().filter(|(sched, _)| std::ptr::eq(Arc::as_ptr(sched), self)).map(|own| own.1)
+        })
     }
 
     fn wait_for_baton(&self, number: u64) {
@@ -111,7 +137,10 @@ impl Scheduler {
         over: impl Fn() -> bool + Send + Sync + 'static,
         idle: impl Fn() -> bool,
     ) -> Woken {
-        let me = SELF.with_borrow(|own| own.as_ref().filter(|(sched, _)| Arc::ptr_eq(sched, self)).map(|own| own.1));
+        let me = self.own_number();
+        if self.free {
+            return self.wait_free(me, what, deadline, &now, &(Arc::new(over) as Condition));
+        }
         let Some(number) = me else {
             loop {
                 if over() {
@@ -130,9 +159,8 @@ impl Scheduler {
         }
         let over = Arc::new(over);
         let mut state = self.state();
-        let condition = over.clone();
-        let over_box: Condition = Box::new(move || condition());
-        state.waiting.push(Waiting { thread: number, what: what.to_owned(), over: over_box, deadline });
+        let condition: Condition = over.clone();
+        state.waiting.push(Waiting { thread: number, what: what.to_owned(), over: condition, deadline });
         state.running = None;
         drop(state);
         self.changed.notify_all();

@@ -30,6 +30,7 @@ impl fmt::Display for Violation {
 
 thread_local! {
     static CALL: Cell<&'static str> = const { Cell::new("") };
+    static CALLBACK: Cell<&'static str> = const { Cell::new("no callback") };
 }
 
 /// Says which import this processor is in; gives the one before.
@@ -40,6 +41,31 @@ pub fn set_call(name: &'static str) -> &'static str {
 /// The import this processor is in.
 pub fn call() -> &'static str {
     CALL.get()
+}
+
+/// Says which callback of a driver this processor is in; gives the one before.
+pub fn set_callback(name: &'static str) -> &'static str {
+    CALLBACK.replace(name)
+}
+
+/// What a processor does, for whoever waits for it on another.
+#[derive(Clone, Debug)]
+pub struct Whereabouts {
+    thread: std::thread::Thread,
+    callback: &'static str,
+    call: &'static str,
+}
+
+/// What this processor does.
+pub fn whereabouts() -> Whereabouts {
+    Whereabouts { thread: std::thread::current(), callback: CALLBACK.get(), call: call() }
+}
+
+impl fmt::Display for Whereabouts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { thread, callback, call } = self;
+        write!(f, "{} in {callback}, by {call}", thread.name().unwrap_or("a thread"))
+    }
 }
 
 /// The violations of one machine.

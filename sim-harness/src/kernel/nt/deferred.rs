@@ -6,7 +6,7 @@ use crate::kernel::Machine;
 use crate::kernel::export::Export;
 use crate::kernel::irql::Irql;
 use crate::kernel::wdk::{
-    BOOLEAN, KDPC_IMPORTANCE, PDEVICE_OBJECT, PIO_WORKITEM, PIO_WORKITEM_ROUTINE, PIO_WORKITEM_ROUTINE_EX,
+    BOOLEAN, KDPC, KDPC_IMPORTANCE, PDEVICE_OBJECT, PIO_WORKITEM, PIO_WORKITEM_ROUTINE, PIO_WORKITEM_ROUTINE_EX,
     PKDEFERRED_ROUTINE, PRKDPC, PVOID, WORK_QUEUE_TYPE,
 };
 use std::collections::VecDeque;
@@ -19,15 +19,25 @@ const DPC_OBJECT: u32 = 19;
 /// The first handle of a work item.
 const FIRST_ITEM: usize = 0x10_0000;
 
-/// Queued DPCs and the work items there are.
+/// The DPCs that are queued or run.
+#[derive(Debug, Default)]
+struct Dpcs {
+    /// Their addresses, each with its number in the order of queueing.
+    queued: VecDeque<(usize, u64)>,
+    /// Numbers of those that run.
+    running: Vec<u64>,
+    last: u64,
+}
+
+/// See the module's text.
 #[derive(Debug, Default)]
 pub struct Deferred {
-    dpcs: Mutex<VecDeque<usize>>,
+    dpcs: Mutex<Dpcs>,
     items: WorkItems,
 }
 
 impl Deferred {
-    fn dpcs(&self) -> MutexGuard<'_, VecDeque<usize>> {
+    fn dpcs(&self) -> MutexGuard<'_, Dpcs> {
         self.dpcs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -35,26 +45,48 @@ impl Deferred {
     pub(super) fn run(&self, machine: &Arc<Machine>) -> bool {
         let mut any = false;
         for _ in 0..10_000 {
-            let Some(dpc) = self.dpcs().pop_front() else { return any };
+            if !self.run_one(machine) {
+                return any;
+            }
             any = true;
-            run_dpc(machine, ptr::with_exposed_provenance_mut(dpc));
         }
         machine.violation("W-25", "ten thousand DPCs in a row: they queue each other");
         any
     }
 
+    /// Runs the first that is queued; false when none is.
+    fn run_one(&self, machine: &Arc<Machine>) -> bool {
+        let (dpc, taken, number) = {
+            let mut dpcs = self.dpcs();
+            let Some((address, number)) = dpcs.queued.pop_front() else { return false };
+            dpcs.running.push(number);
+            let dpc: PRKDPC = ptr::with_exposed_provenance_mut(address);
+            // SAFETY: the page of KeInsertQueueDpc: the object stays until its routine runs, or it is removed.
+            let taken = unsafe { dpc.read() };
+            // SAFETY: as above.
+            unsafe { (*dpc).DpcData = ptr::null_mut() };
+            (dpc, taken, number)
+        };
+        run_dpc(machine, dpc, &taken);
+        self.dpcs().running.retain(|&running| running != number);
+        machine.sched.note();
+        true
+    }
+
+    /// Whether every DPC that was queued up to this one has run.
+    fn have_run(&self, last: u64) -> bool {
+        let dpcs = self.dpcs();
+        dpcs.queued.iter().all(|&(_, number)| number > last) && dpcs.running.iter().all(|&number| number > last)
+    }
+
     pub(super) fn leaks(&self) -> Vec<String> {
         let mut leaks = self.items.leaks();
-        leaks.extend(self.dpcs().iter().map(|dpc| format!("a queued DPC {dpc:#x}")));
+        leaks.extend(self.dpcs().queued.iter().map(|(dpc, _)| format!("a queued DPC {dpc:#x}")));
         leaks
     }
 }
 
-fn run_dpc(machine: &Arc<Machine>, dpc: PRKDPC) {
-    // SAFETY: the page of KeInsertQueueDpc: the object stays until its routine runs, or it is removed.
-    let taken = unsafe { dpc.read() };
-    // SAFETY: as above.
-    unsafe { (*dpc).DpcData = ptr::null_mut() };
+fn run_dpc(machine: &Arc<Machine>, dpc: PRKDPC, taken: &KDPC) {
     let Some(routine) = taken.DeferredRoutine else { return };
     machine.callback("a DPC routine", Irql::Dispatch, || {
         // SAFETY: the routine's contract: its own DPC and the arguments it was queued with.
@@ -99,22 +131,30 @@ fn queue(item: PIO_WORKITEM, routine: Routine, context: PVOID) {
 }
 
 /// Queues a DPC; false when it is queued already.
-pub(super) fn queue_dpc(machine: &Machine, dpc: PRKDPC, first: PVOID, second: PVOID) -> bool {
-    // SAFETY: the page of KeInsertQueueDpc: an initialized DPC object in resident memory.
-    let object = unsafe { &mut *dpc };
-    if object.__bindgen_anon_1 & 0xff != DPC_OBJECT {
+pub(super) fn queue_dpc(machine: &Arc<Machine>, dpc: PRKDPC, first: PVOID, second: PVOID) -> bool {
+    // SAFETY: the page of KeInsertQueueDpc: an initialized DPC object in resident memory; this word is written before it is used.
+    if unsafe { (*dpc).__bindgen_anon_1 } & 0xff != DPC_OBJECT {
         machine.violation("dpc", format!("DPC {:#x} was not initialized", dpc.addr()));
         return false;
     }
     let mut dpcs = machine.nt.deferred.dpcs();
     let address = dpc.expose_provenance();
-    if dpcs.contains(&address) {
+    if dpcs.queued.iter().any(|&(queued, _)| queued == address) {
         return false;
     }
+    // SAFETY: as above; the rest changes under the lock of the queue.
+    let object = unsafe { &mut *dpc };
     object.SystemArgument1 = first;
     object.SystemArgument2 = second;
     object.DpcData = dpc.cast();
-    dpcs.push_back(address);
+    dpcs.last += 1;
+    let number = dpcs.last;
+    dpcs.queued.push_back((address, number));
+    drop(dpcs);
+    // What was removed from the queue by then is not run.
+    machine.post(None, |machine| {
+        machine.nt.deferred.run_one(machine);
+    });
     true
 }
 
@@ -141,14 +181,19 @@ ndk_types::abi! {
     unsafe extern "C" fn ke_remove_queue_dpc(dpc: PRKDPC) -> BOOLEAN {
         let machine = Machine::current();
         let mut dpcs = machine.nt.deferred.dpcs();
-        let before = dpcs.len();
-        dpcs.retain(|&queued| queued != dpc.addr());
-        BOOLEAN::from(dpcs.len() != before)
+        let before = dpcs.queued.len();
+        dpcs.queued.retain(|&(queued, _)| queued != dpc.addr());
+        BOOLEAN::from(dpcs.queued.len() != before)
     }
 
     unsafe extern "C" fn ke_flush_queued_dpcs() {
         let machine = Machine::current();
-        machine.nt.deferred.run(&machine);
+        if machine.processors().is_none() {
+            machine.nt.deferred.run(&machine);
+            return;
+        }
+        let (owner, last) = (machine.clone(), machine.nt.deferred.dpcs().last);
+        machine.wait("the DPCs queued before", None, move || owner.nt.deferred.have_run(last));
     }
 
     unsafe extern "C" fn ke_set_importance_dpc(_dpc: PRKDPC, _importance: KDPC_IMPORTANCE) {}

@@ -1,6 +1,6 @@
 //! Lists that several may change: doubly linked ones under a spin lock, and sequenced singly linked ones (SLIST).
 //!
-//! One thread runs at a time, so nothing needs to be locked; what a list's entries say of each other is checked.
+//! One lock of the machine stands for all of theirs; what a list's entries say of each other is checked.
 
 use super::locks::holds;
 use crate::exports;
@@ -70,6 +70,8 @@ ndk_types::abi! {
         new: PLIST_ENTRY,
         lock: PKSPIN_LOCK,
     ) -> PLIST_ENTRY {
+        let machine = Machine::current();
+        let _interlock = machine.nt.interlock();
         if !is_whole(head, lock) {
             return ptr::null_mut();
         }
@@ -83,6 +85,8 @@ ndk_types::abi! {
         new: PLIST_ENTRY,
         lock: PKSPIN_LOCK,
     ) -> PLIST_ENTRY {
+        let machine = Machine::current();
+        let _interlock = machine.nt.interlock();
         if !is_whole(head, lock) {
             return ptr::null_mut();
         }
@@ -92,6 +96,8 @@ ndk_types::abi! {
     }
 
     unsafe extern "C" fn ex_interlocked_remove_head_list(head: PLIST_ENTRY, lock: PKSPIN_LOCK) -> PLIST_ENTRY {
+        let machine = Machine::current();
+        let _interlock = machine.nt.interlock();
         let removed = entry(head).Flink;
         if !is_whole(head, lock) || removed == head {
             return ptr::null_mut();
@@ -109,6 +115,8 @@ ndk_types::abi! {
     }
 
     unsafe extern "C" fn push_entry_slist(list: PSLIST_HEADER, new: PSLIST_ENTRY) -> PSLIST_ENTRY {
+        let machine = Machine::current();
+        let _interlock = machine.nt.interlock();
         let Some(words) = header(list).filter(|_| is_aligned(new.addr(), "entry")) else { return ptr::null_mut() };
         let (before, depth) = (first(words), words[0] & 0xffff);
         // SAFETY: the page: an entry that is the caller's.
@@ -118,6 +126,8 @@ ndk_types::abi! {
     }
 
     unsafe extern "C" fn pop_entry_slist(list: PSLIST_HEADER) -> PSLIST_ENTRY {
+        let machine = Machine::current();
+        let _interlock = machine.nt.interlock();
         let Some(words) = header(list) else { return ptr::null_mut() };
         let (top, depth) = (first(words), words[0] & 0xffff);
         if !top.is_null() {
@@ -129,6 +139,8 @@ ndk_types::abi! {
     }
 
     unsafe extern "C" fn flush_slist(list: PSLIST_HEADER) -> PSLIST_ENTRY {
+        let machine = Machine::current();
+        let _interlock = machine.nt.interlock();
         let Some(words) = header(list) else { return ptr::null_mut() };
         let top = first(words);
         set(words, 0, ptr::null_mut());

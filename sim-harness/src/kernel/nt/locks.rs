@@ -1,29 +1,47 @@
 //! IRQL and spin locks.
 //!
-//! A lock's word holds 0, or the holder's place in a list. One thread runs at a time, so a lock that is taken when somebody
-//! wants it is a deadlock: the holder cannot go on. Orders of two locks that were seen both ways are a violation.
+//! A lock's word holds 0, or 1 while somebody holds it. Where one thread runs at a time a lock that is taken when somebody wants
+//! it is a deadlock: the holder cannot go on. On several processors whoever wants it spins, and one that is held for as long as
+//! [`PATIENCE`] is reported with what its holder was doing when it took it. Orders of two locks that were seen both ways are a
+//! violation.
 
 use crate::exports;
 use crate::kernel::Machine;
 use crate::kernel::export::Export;
 use crate::kernel::irql::{self, Irql};
+use crate::kernel::verifier::{self, Whereabouts};
 use crate::kernel::wdk::{KIRQL, PKSPIN_LOCK};
 use std::cell::RefCell;
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long a lock may be held while another processor wants it: code at DISPATCH_LEVEL runs for far less.
+const PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 10 });
+/// Looks at a lock before a processor lets others run, of which there may be more than the real ones.
+const LOOKS: u32 = 200;
 
 thread_local! {
     /// Locks this processor holds, in the order of taking.
     static HELD: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Orders of locks that were seen: first and second address.
+/// Orders of locks that were seen: first and second address; and on several processors who holds which.
 #[derive(Debug, Default)]
-pub struct Locks(Mutex<BTreeSet<(usize, usize)>>);
+pub struct Locks(Mutex<BTreeSet<(usize, usize)>>, Mutex<BTreeMap<usize, Whereabouts>>);
 
 impl Locks {
+    fn holders(&self) -> MutexGuard<'_, BTreeMap<usize, Whereabouts>> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take(&self, machine: &Machine, lock: usize) {
         HELD.with_borrow_mut(|held| {
+            if held.is_empty() {
+                held.push(lock);
+                return;
+            }
             let mut orders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             for &before in &*held {
                 if orders.contains(&(lock, before)) {
@@ -59,32 +77,74 @@ pub fn holds(lock: PKSPIN_LOCK) -> bool {
     HELD.with_borrow(|held| held.contains(&lock.addr()))
 }
 
+/// A lock's word. It is only touched here, atomically.
+fn word<'w>(lock: PKSPIN_LOCK) -> &'w AtomicUsize {
+    // SAFETY: the pages of the functions here: a lock in resident memory that was initialized.
+    unsafe { AtomicUsize::from_ptr(lock.cast()) }
+}
+
+/// Takes a lock that is free.
+fn try_take(machine: &Machine, lock: PKSPIN_LOCK) -> bool {
+    let free = word(lock).compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+    if free {
+        machine.nt.locks.take(machine, lock.addr());
+        if machine.processors().is_some() {
+            machine.nt.locks.holders().insert(lock.addr(), verifier::whereabouts());
+        }
+    }
+    free
+}
+
+/// Spins until a lock is taken; false after [`PATIENCE`].
+fn spin(machine: &Machine, lock: PKSPIN_LOCK) -> bool {
+    let begun = Instant::now();
+    loop {
+        for _ in 0..LOOKS {
+            if word(lock).load(Ordering::Relaxed) == 0 && try_take(machine, lock) {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        std::thread::yield_now();
+        if begun.elapsed() > PATIENCE {
+            return false;
+        }
+    }
+}
+
 pub(in super::super) fn acquire(lock: PKSPIN_LOCK) {
     let machine = Machine::current();
-    // SAFETY: the page of KeAcquireSpinLock: a lock in resident memory that was initialized.
-    let word = unsafe { lock.read() };
-    if word != 0 {
-        machine.violation("deadlock", format!("spin lock {:#x} is held by whoever wants it", lock.addr()));
+    if try_take(&machine, lock) {
         return;
     }
-    // SAFETY: as above; one thread runs at a time.
-    unsafe { lock.write(1) };
-    machine.nt.locks.take(&machine, lock.addr());
+    let address = lock.addr();
+    if holds(lock) || machine.processors().is_none() {
+        machine.violation("deadlock", format!("spin lock {address:#x} is held by whoever wants it"));
+    } else if !spin(&machine, lock) {
+        let holder = machine.nt.locks.holders().get(&address).map_or("nobody".to_owned(), Whereabouts::to_string);
+        let text = format!("spin lock {address:#x} is held for {} s, taken by {holder}", PATIENCE.as_secs());
+        machine.violation("deadlock", text);
+    }
+}
+
+/// Takes a lock if it is free.
+pub(super) fn try_acquire(lock: PKSPIN_LOCK) -> bool {
+    try_take(&Machine::current(), lock)
 }
 
 pub(in super::super) fn release(lock: PKSPIN_LOCK) {
     let machine = Machine::current();
-    // SAFETY: the page of KeReleaseSpinLock: a lock that the caller holds.
-    let word = unsafe { lock.read() };
     let ours = HELD.with_borrow_mut(|held| {
         let place = held.iter().rposition(|&one| one == lock.addr());
         place.map(|place| held.remove(place)).is_some()
     });
-    if word == 0 || !ours {
+    if word(lock).load(Ordering::SeqCst) == 0 || !ours {
         machine.violation("lock", format!("spin lock {:#x} is released by who does not hold it", lock.addr()));
     }
-    // SAFETY: as above.
-    unsafe { lock.write(0) };
+    if ours && machine.processors().is_some() {
+        machine.nt.locks.holders().remove(&lock.addr());
+    }
+    word(lock).store(0, Ordering::SeqCst);
 }
 
 ndk_types::abi! {
@@ -113,8 +173,7 @@ ndk_types::abi! {
 
     unsafe extern "C" fn ke_initialize_spin_lock(lock: PKSPIN_LOCK) {
         Machine::current().nt.locks.forget(lock.addr());
-        // SAFETY: the page: storage for a lock.
-        unsafe { lock.write(0) };
+        word(lock).store(0, Ordering::SeqCst);
     }
 
     unsafe extern "C" fn ke_acquire_spin_lock_raise_to_dpc(lock: PKSPIN_LOCK) -> KIRQL {

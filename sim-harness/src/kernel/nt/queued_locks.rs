@@ -1,6 +1,6 @@
 //! Spin locks by another door: in-stack queued ones, whose handle remembers lock and level, and the try.
 
-use super::locks::{acquire, holds, release};
+use super::locks::{acquire, holds, release, try_acquire};
 use crate::exports;
 use crate::kernel::Machine;
 use crate::kernel::export::Export;
@@ -65,12 +65,7 @@ ndk_types::abi! {
 
     unsafe extern "C" fn ke_try_to_acquire_spin_lock_at_dpc_level(lock: PKSPIN_LOCK) -> BOOLEAN {
         at_dispatch("KeTryToAcquireSpinLockAtDpcLevel");
-        // SAFETY: the page: an initialized lock in resident memory.
-        let free = unsafe { lock.read() } == 0;
-        if free {
-            acquire(lock);
-        }
-        BOOLEAN::from(free)
+        BOOLEAN::from(try_acquire(lock))
     }
 }
 

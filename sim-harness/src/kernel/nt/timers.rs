@@ -41,8 +41,8 @@ struct Timer {
 struct List {
     timers: BTreeMap<usize, Timer>,
     next: usize,
-    /// The timer whose callback runs.
-    running: Option<usize>,
+    /// The timers whose callbacks run; on several processors one may be there twice.
+    running: Vec<usize>,
 }
 
 /// The timers of one machine.
@@ -59,38 +59,52 @@ impl Timers {
         self.list().timers.values().filter_map(|timer| timer.due).min()
     }
 
+    /// How many are due.
+    pub(super) fn due(&self, now: u64) -> usize {
+        self.list().timers.values().filter(|timer| timer.due.is_some_and(|due| due <= now)).count()
+    }
+
     /// Calls back for every timer that is due, in order of time.
     pub(super) fn run(&self, machine: &Arc<Machine>) {
+        while self.run_one(machine) {}
+    }
+
+    /// The same for the first; false when none is due.
+    pub(super) fn run_one(&self, machine: &Arc<Machine>) -> bool {
         let now = machine.now();
-        loop {
-            let mut list = self.list();
-            let due = list.timers.iter().filter_map(|(&handle, timer)| Some((timer.due?, handle))).min();
-            let Some((at, handle)) = due.filter(|&(at, _)| at <= now) else { return };
-            let Some(timer) = list.timers.get_mut(&handle) else { return };
-            timer.due = (timer.period > 0).then(|| at + timer.period);
-            let Timer { action, due: again, .. } = *timer;
-            if matches!(action, Action::Object(_)) && again.is_none() {
-                list.timers.remove(&handle);
-            }
-            list.running = Some(handle);
-            drop(list);
-            if let Action::Object(dpc) = action {
-                waits::set_state(ptr::with_exposed_provenance_mut(handle), 1);
-                if dpc != 0 {
-                    let dpc = ptr::with_exposed_provenance_mut(dpc);
-                    deferred::queue_dpc(machine, dpc, ptr::null_mut(), ptr::null_mut());
-                }
-            }
-            if let Action::Callback(Some(callback), context) = action {
-                let (handle, context) =
-                    (ptr::without_provenance_mut(handle), ptr::with_exposed_provenance_mut(context));
-                machine.callback("a timer callback", Irql::Dispatch, || {
-                    // SAFETY: the callback's contract: its timer and its context.
-                    unsafe { crate::call_image!(callback, handle, context) }
-                });
-            }
-            self.list().running = None;
+        let mut list = self.list();
+        let due = list.timers.iter().filter_map(|(&handle, timer)| Some((timer.due?, handle))).min();
+        let Some((at, handle)) = due.filter(|&(at, _)| at <= now) else { return false };
+        let Some(timer) = list.timers.get_mut(&handle) else { return false };
+        timer.due = (timer.period > 0).then(|| at + timer.period);
+        let Timer { action, due: again, .. } = *timer;
+        if matches!(action, Action::Object(_)) && again.is_none() {
+            list.timers.remove(&handle);
         }
+        list.running.push(handle);
+        if let Action::Object(dpc) = action {
+            // Behind the lock: whoever cancels the timer may free both objects then.
+            waits::set_state(ptr::with_exposed_provenance_mut(handle), 1);
+            if dpc != 0 {
+                let dpc = ptr::with_exposed_provenance_mut(dpc);
+                deferred::queue_dpc(machine, dpc, ptr::null_mut(), ptr::null_mut());
+            }
+        }
+        drop(list);
+        if let Action::Callback(Some(callback), context) = action {
+            let (handle, context) = (ptr::without_provenance_mut(handle), ptr::with_exposed_provenance_mut(context));
+            machine.callback("a timer callback", Irql::Dispatch, || {
+                // SAFETY: the callback's contract: its timer and its context.
+                unsafe { crate::call_image!(callback, handle, context) }
+            });
+        }
+        let mut list = self.list();
+        if let Some(place) = list.running.iter().position(|&running| running == handle) {
+            list.running.swap_remove(place);
+        }
+        drop(list);
+        machine.sched.note();
+        true
     }
 
     pub(super) fn leaks(&self) -> Vec<String> {
@@ -221,7 +235,7 @@ ndk_types::abi! {
         let handle = timer.addr();
         let (gone, running) = {
             let mut list = machine.nt.timers.list();
-            (list.timers.remove(&handle), list.running == Some(handle))
+            (list.timers.remove(&handle), list.running.contains(&handle))
         };
         let Some(gone) = gone else {
             missing(&machine, timer);
@@ -229,7 +243,7 @@ ndk_types::abi! {
         };
         if wait != 0 && running {
             let owner = machine.clone();
-            machine.wait("a timer callback", None, move || owner.nt.timers.list().running != Some(handle));
+            machine.wait("a timer callback", None, move || !owner.nt.timers.list().running.contains(&handle));
         }
         BOOLEAN::from(gone.due.is_some())
     }

@@ -77,9 +77,18 @@ pub(super) fn state(object: PVOID) -> i32 {
     word(object, STATE).load(Ordering::SeqCst)
 }
 
-/// Sets an object's state and gives the one before.
+/// Sets an object's state and gives the one before. Once it is signaled the object may be gone: it is not touched after that.
 pub(super) fn set_state(object: PVOID, state: i32) -> i32 {
-    word(object, STATE).swap(state, Ordering::SeqCst)
+    let before = word(object, STATE).swap(state, Ordering::SeqCst);
+    wake();
+    before
+}
+
+/// Lets those who wait look again, on a machine of several processors.
+fn wake() {
+    if let Some(machine) = Machine::entered() {
+        machine.sched.note();
+    }
 }
 
 fn owner<'o>(mutex: PVOID) -> &'o AtomicUsize {
@@ -134,6 +143,8 @@ fn wait(objects: &[PVOID], all: bool, timeout: PLARGE_INTEGER) -> NTSTATUS {
     }
     let mut status = None;
     while status.is_none() {
+        // Seen and taken in one: another thread may want the same.
+        let dispatcher = machine.nt.dispatcher();
         if let Some(place) = satisfied() {
             let taken = if all { objects } else { &objects[place..=place] };
             for &object in taken {
@@ -142,6 +153,7 @@ fn wait(objects: &[PVOID], all: bool, timeout: PLARGE_INTEGER) -> NTSTATUS {
             status = Some(place as NTSTATUS);
             break;
         }
+        drop(dispatcher);
         let left = deadline.map(|deadline| deadline.saturating_sub(machine.now()));
         if left == Some(0) {
             status = Some(STATUS_TIMEOUT);
@@ -180,9 +192,13 @@ fn count<'c>(mutex: PFAST_MUTEX) -> &'c AtomicI32 {
     unsafe { AtomicI32::from_ptr(place) }
 }
 
-/// Takes a free fast mutex at the level to come back to.
+/// Takes a fast mutex if it is free.
+fn seize(mutex: PFAST_MUTEX) -> bool {
+    count(mutex).compare_exchange(1, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+}
+
+/// Writes down who has a fast mutex, and the level to come back to.
 fn hold(mutex: PFAST_MUTEX, before: Irql) {
-    count(mutex).store(0, Ordering::SeqCst);
     threads::owns(1);
     // SAFETY: the page: a fast mutex, which is ours now.
     let fields = unsafe { &mut *mutex };
@@ -245,11 +261,16 @@ ndk_types::abi! {
             Machine::current().violation("mutex", text);
             return 0;
         }
-        let before = word(mutex, STATE).fetch_add(1, Ordering::SeqCst);
+        let machine = Machine::current();
+        let dispatcher = machine.nt.dispatcher();
+        let before = word(mutex, STATE).load(Ordering::SeqCst);
         if before == 0 {
             owner(mutex).store(0, Ordering::SeqCst);
             threads::owns(-1);
         }
+        word(mutex, STATE).store(before + 1, Ordering::SeqCst);
+        drop(dispatcher);
+        wake();
         before
     }
 
@@ -276,6 +297,8 @@ ndk_types::abi! {
         if !checked_kind(semaphore.cast(), kind::SEMAPHORE, "semaphore") {
             return 0;
         }
+        let machine = Machine::current();
+        let _dispatcher = machine.nt.dispatcher();
         let before = state(semaphore.cast());
         // SAFETY: the page: an initialized semaphore.
         let limit = unsafe { (*semaphore).Limit };
@@ -290,17 +313,19 @@ ndk_types::abi! {
 
     unsafe extern "C" fn ex_acquire_fast_mutex(mutex: PFAST_MUTEX) {
         let before = irql::set(irql::current().max(Irql::Apc));
-        if count(mutex).load(Ordering::SeqCst) != 1 {
+        while !seize(mutex) {
             let machine = Machine::current();
             let address = mutex.expose_provenance();
             let free = move || count(ptr::with_exposed_provenance_mut(address)).load(Ordering::SeqCst) == 1;
-            machine.wait(&format!("fast mutex {address:#x}"), None, free);
+            if machine.wait(&format!("fast mutex {address:#x}"), None, free) == Woken::Never {
+                break;
+            }
         }
         hold(mutex, before);
     }
 
     unsafe extern "C" fn ex_try_to_acquire_fast_mutex(mutex: PFAST_MUTEX) -> BOOLEAN {
-        if count(mutex).load(Ordering::SeqCst) != 1 {
+        if !seize(mutex) {
             return 0;
         }
         hold(mutex, irql::set(irql::current().max(Irql::Apc)));
@@ -318,6 +343,7 @@ ndk_types::abi! {
         fields.Owner = ptr::null_mut();
         let before = Irql::of(fields.OldIrql as u8);
         count(mutex).store(1, Ordering::SeqCst);
+        wake();
         threads::owns(-1);
         irql::set(before);
     }

@@ -188,7 +188,7 @@ pub(super) fn call_driver(machine: &Arc<Machine>, device: PDEVICE_OBJECT, irp: P
     let number = begin_call(machine, irp);
     let returned = if let Some(routine) = routines.get(usize::from(major)).copied().flatten() {
         // SAFETY: the routine's contract: its own device and a request for it.
-        unsafe { crate::call_driver!(*machine, &what, irql::current(), routine, device, irp) }
+        unsafe { crate::call_driver!(*machine, "a dispatch routine", irql::current(), routine, device, irp) }
     } else {
         complete(machine, irp, STATUS_INVALID_DEVICE_REQUEST, 0);
         STATUS_INVALID_DEVICE_REQUEST
