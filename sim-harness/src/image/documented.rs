@@ -15,6 +15,7 @@ const WDM: &[&str] = &[
     "ExInterlockedInsertHeadList",
     "ExInterlockedInsertTailList",
     "ExInterlockedRemoveHeadList",
+    "ExLocalTimeToSystemTime",
     "ExQueryDepthSList",
     "ExReInitializeRundownProtection",
     "ExReleaseFastMutex",
@@ -22,8 +23,10 @@ const WDM: &[&str] = &[
     "ExReleaseRundownProtectionEx",
     "ExRundownCompleted",
     "ExSetTimer",
+    "ExSystemTimeToLocalTime",
     "ExTryToAcquireFastMutex",
     "ExWaitForRundownProtectionRelease",
+    "InitializeSListHead",
     "IoAcquireCancelSpinLock",
     "IoAllocateErrorLogEntry",
     "IoAllocateIrp",
@@ -48,6 +51,7 @@ const WDM: &[&str] = &[
     "KeAcquireInStackQueuedSpinLockAtDpcLevel",
     "KeAcquireSpinLockAtDpcLevel",
     "KeAcquireSpinLockRaiseToDpc",
+    "KeAreApcsDisabled",
     "KeBugCheckEx",
     "KeCancelTimer",
     "KeClearEvent",
@@ -68,7 +72,12 @@ const WDM: &[&str] = &[
     "KeLeaveCriticalRegion",
     "KeLowerIrql",
     "KeQueryActiveProcessorCountEx",
+    "KeQueryInterruptTime",
+    "KeQueryInterruptTimePrecise",
     "KeQueryPerformanceCounter",
+    "KeQueryPriorityThread",
+    "KeQuerySystemTimePrecise",
+    "KeQueryTimeIncrement",
     "KeReadStateEvent",
     "KeReadStateMutex",
     "KeReadStateSemaphore",
@@ -86,6 +95,7 @@ const WDM: &[&str] = &[
     "KeSetPriorityThread",
     "KeSetTimer",
     "KeSetTimerEx",
+    "KeStallExecutionProcessor",
     "KeTryToAcquireSpinLockAtDpcLevel",
     "KeWaitForMultipleObjects",
     "KeWaitForSingleObject",
@@ -102,6 +112,20 @@ const WDM: &[&str] = &[
     "RtlEqualUnicodeString",
     "RtlInitUnicodeString",
     "ZwClose",
+    "ZwCreateFile",
+    "ZwCreateKey",
+    "ZwDeleteKey",
+    "ZwDeleteValueKey",
+    "ZwEnumerateKey",
+    "ZwFlushKey",
+    "ZwOpenFile",
+    "ZwOpenKey",
+    "ZwQueryInformationFile",
+    "ZwQueryValueKey",
+    "ZwReadFile",
+    "ZwSetInformationFile",
+    "ZwSetValueKey",
+    "ZwWriteFile",
 ];
 
 /// The rest of ntoskrnl.exe, with the page each is on.
@@ -115,6 +139,9 @@ const NTOSKRNL: &[(&str, &str)] = &[
     ("ExpInterlockedPushEntrySList", "ddi/wdm/nf-wdm-exinterlockedpushentryslist"),
     ("ExpInterlockedPopEntrySList", "ddi/wdm/nf-wdm-exinterlockedpopentryslist"),
     ("ExpInterlockedFlushSList", "ddi/wdm/nf-wdm-exinterlockedflushslist"),
+    ("PsGetCurrentProcessId", "ddi/ntddk/nf-ntddk-psgetcurrentprocessid"),
+    ("PsGetCurrentThreadId", "ddi/ntddk/nf-ntddk-psgetcurrentthreadid"),
+    ("ZwDeleteFile", "ddi/ntifs/nf-ntifs-zwdeletefile"),
     // The function behind KeRaiseIrql.
     ("KfRaiseIrql", "ddi/wdm/nf-wdm-keraiseirql"),
     ("memcmp", "ddi/wdm/nf-wdm-rtlcomparememory"),
@@ -180,7 +207,7 @@ mod tests {
         );
         assert!(has("CNG.SYS", "BCryptGenRandom") && !has("CNG.SYS", "BCryptHash"));
         assert!(has("WDFLDR.SYS", "WdfVersionBind") && !has("WDFLDR.SYS", "WdfVersionBindClass"));
-        assert!(!has("NDIS.SYS", "NdisOpen") && !has("ntoskrnl.exe", "ZwCreateFile") && !has("fltmgr.sys", "memcpy"));
+        assert!(!has("NDIS.SYS", "NdisOpen") && !has("ntoskrnl.exe", "ZwLoadDriver") && !has("fltmgr.sys", "memcpy"));
     }
 
     /// Every function that the kernel's prototypes name is on the list.
