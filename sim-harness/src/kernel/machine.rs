@@ -27,6 +27,8 @@ thread_local! {
 pub struct Machine {
     /// What people call it.
     pub name: String,
+    /// Its chances come from this.
+    pub seed: u64,
     clock: Arc<AtomicU64>,
     /// What it holds against drivers.
     pub verifier: Verifier,
@@ -94,6 +96,7 @@ impl Machine {
         exports.add(kmdf::exports());
         let machine = Arc::new_cyclic(|this| Self {
             name: name.to_owned(),
+            seed,
             clock,
             verifier: Verifier::default(),
             sched: if processors > 0 { Scheduler::free() } else { Arc::default() },
@@ -141,7 +144,7 @@ impl Machine {
 
     /// Notes a broken rule.
     pub fn violation(&self, rule: &'static str, text: impl Into<String>) {
-        self.verifier.note(rule, self.now(), text.into());
+        self.verifier.note(rule, self.now(), self.seed, text.into());
     }
 
     /// A line of the machine's log: debug prints, event-log entries, what the kernel wants known.

@@ -19,12 +19,14 @@ pub struct Violation {
     pub text: String,
     /// Virtual nanoseconds.
     pub at: u64,
+    /// The machine's seed: a run of the same with it breaks the same rule again (D8).
+    pub seed: u64,
 }
 
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let call = if self.call.is_empty() { "no call" } else { self.call };
-        write!(f, "[{}] {} ({call} at {}, {} ns)", self.rule, self.text, self.irql, self.at)
+        write!(f, "[{}] {} ({call} at {}, {} ns, seed {})", self.rule, self.text, self.irql, self.at, self.seed)
     }
 }
 
@@ -78,8 +80,8 @@ impl Verifier {
     }
 
     /// Notes a violation.
-    pub fn note(&self, rule: &'static str, at: u64, text: String) {
-        let violation = Violation { rule, call: call(), irql: irql::current(), text, at };
+    pub fn note(&self, rule: &'static str, at: u64, seed: u64, text: String) {
+        let violation = Violation { rule, call: call(), irql: irql::current(), text, at, seed };
         let mut list = self.list();
         // The same mistake in a loop says nothing new.
         if list.len() < 1_000 {
