@@ -106,7 +106,6 @@ pub(super) struct Miniport {
     /// Lists of the driver that the protocol above has.
     pub(super) indicated: usize,
     pub(super) regular: Option<Asked>,
-    pub(super) direct: Vec<Asked>,
     pub(super) above: Option<Arc<dyn ProtocolAbove>>,
     pub(super) ndk_enabled: bool,
     /// NDK_ADAPTERs that are open, as exposed addresses.
@@ -260,7 +259,6 @@ impl Miniport {
             sends: 0,
             indicated: 0,
             regular: None,
-            direct: Vec::new(),
             above: None,
             ndk_enabled: false,
             ndk_open: Vec::new(),

@@ -167,14 +167,14 @@ pub(super) fn offer_adapter(machine: &Arc<Machine>, nic: usize, attributes: &Nic
         operation
     };
     let mut status = {
-        // SAFETY: the handler's contract: its driver's context (it registered none), this operation, valid parameters.
+        // SAFETY: the handler's contract: its driver's context, this operation, valid parameters.
         unsafe {
             crate::call_driver!(
                 machine,
                 "ProtocolBindAdapterEx",
                 Irql::Passive,
                 bind,
-                std::ptr::null_mut(),
+                context(machine.ndis.registrations.protocol_context()),
                 handle(operation),
                 &raw mut given
             )
@@ -185,6 +185,8 @@ pub(super) fn offer_adapter(machine: &Arc<Machine>, nic: usize, attributes: &Nic
         let over = move || watched.adapters().offers.get(&operation).is_none_or(|offer| offer.completed.is_some());
         machine.wait("the completion of a bind", None, over);
         status = machine.adapters().offers.get(&operation).and_then(|offer| offer.completed).unwrap_or(status);
+    } else if machine.adapters().offers.get(&operation).is_some_and(|offer| offer.completed.is_some()) {
+        machine.violation("W-01", format!("a bind to {} is completed and does not pend", attributes.name));
     }
     let made = machine.adapters().offers.remove(&operation).and_then(|offer| offer.binding);
     if status == NDIS_STATUS_SUCCESS {
@@ -240,6 +242,8 @@ fn event(
         let over = move || watched.adapters().bindings.get(&binding).is_none_or(|binding| binding.pause_complete);
         machine.wait("NdisCompleteNetPnPEvent", None, over);
         status = NDIS_STATUS_SUCCESS;
+    } else if machine.adapters().bindings.get(&binding).is_some_and(|binding| binding.pause_complete) {
+        machine.violation("W-08", format!("event {code} is completed and does not pend"));
     }
     if let Some(binding) = machine.adapters().bindings.get_mut(&binding) {
         binding.pausing = None;
@@ -353,6 +357,10 @@ pub fn unbind_nic(machine: &Arc<Machine>, nic: usize) {
         machine.wait("the completion of an unbind", None, move || {
             watched.adapters().unbinds.get(&operation).is_none_or(|done| *done)
         });
+    } else if status != NDIS_STATUS_SUCCESS {
+        machine.violation("W-07", format!("ProtocolUnbindAdapterEx answered {status:#x}: an unbind cannot fail"));
+    } else if machine.adapters().unbinds.get(&operation) == Some(&true) {
+        machine.violation("W-07", "an unbind is completed and does not pend");
     }
     let mut state = machine.adapters();
     state.unbinds.remove(&operation);
@@ -460,9 +468,9 @@ ndk_types::abi! {
 
     unsafe extern "C" fn ndis_complete_bind_adapter_ex(operation: NDIS_HANDLE, status: NDIS_STATUS) {
         let machine = Machine::current();
-        match machine.adapters().offers.get_mut(&operation.addr()) {
-            Some(offer) => offer.completed = Some(status),
-            None => machine.violation("W-01", "NdisCompleteBindAdapterEx of no bind"),
+        let before = machine.adapters().offers.get_mut(&operation.addr()).map(|offer| offer.completed.replace(status));
+        if before != Some(None) || status == NDIS_STATUS_PENDING {
+            machine.violation("W-01", "NdisCompleteBindAdapterEx of no bind, twice, or with PENDING");
         }
     }
 

@@ -144,10 +144,8 @@ fn start(machine: &Arc<Machine>, number: usize) {
     if let Some(above) = above.as_ref() {
         above.bound(machine, number, &own);
     }
-    // W-03: NDIS offers an adapter to every protocol whose lower range fits, ours among them.
-    if bindings::offer_adapter(machine, number, &own).is_some() {
-        machine.violation("W-03", "the protocol is bound to a virtual miniport of its own driver");
-    }
+    // W-03: NDIS offers an adapter to every protocol whose lower range fits, ours among them; an open is a violation.
+    bindings::offer_adapter(machine, number, &own);
 }
 
 /// What a protocol above is told of an instance.
@@ -233,6 +231,9 @@ pub fn pause(machine: &Arc<Machine>, number: usize) {
     }
     if status != NDIS_STATUS_SUCCESS {
         machine.violation("W-08", format!("MiniportPause answered {status:#x}: a pause cannot fail"));
+    } else if machine.ndis.adapters.edge(number) != Some(Edge::Pausing) {
+        machine.violation("W-08", "a pause is completed and does not pend");
+        return;
     }
     paused(machine, number);
 }
@@ -281,7 +282,7 @@ fn forget(machine: &Machine, number: usize) {
     machine.ndis.configuration.detach(number);
     machine.ndis.work_items.disallow(number);
     let Some(gone) = gone else { return };
-    if gone.sends + gone.indicated > 0 || gone.regular.is_some() || !gone.direct.is_empty() {
+    if gone.sends + gone.indicated > 0 || gone.regular.is_some() {
         let (sends, indicated) = (gone.sends, gone.indicated);
         machine.violation(
             "W-08",

@@ -167,6 +167,14 @@ pub fn request(
         let completed =
             machine.adapters().miniports.get(&instance).and_then(|one| one.regular).and_then(|one| one.status);
         status = completed.unwrap_or(NDIS_STATUS_FAILURE);
+    } else if machine
+        .adapters()
+        .miniports
+        .get(&instance)
+        .and_then(|one| one.regular)
+        .is_some_and(|asked| asked.status.is_some())
+    {
+        machine.violation("OID-04", format!("request {oid:#x} is completed and does not pend"));
     }
     if let Some(miniport) = machine.adapters().miniports.get_mut(&instance) {
         miniport.regular = None;

@@ -27,10 +27,18 @@ pub(super) struct Miniport {
     associated: bool,
 }
 
+/// What a protocol driver registered.
+struct Protocol {
+    name: String,
+    given: NDIS_PROTOCOL_DRIVER_CHARACTERISTICS,
+    /// ProtocolDriverContext, as an exposed address.
+    context: usize,
+}
+
 #[derive(Default)]
 struct State {
     miniport: Option<Miniport>,
-    protocol: Option<(String, NDIS_PROTOCOL_DRIVER_CHARACTERISTICS)>,
+    protocol: Option<Protocol>,
 }
 
 /// The drivers that are registered: one of each, since one driver is simulated beside the NIC's.
@@ -65,7 +73,12 @@ impl Registrations {
 
     /// The registered protocol driver's handlers.
     pub(super) fn protocol(&self) -> Option<NDIS_PROTOCOL_DRIVER_CHARACTERISTICS> {
-        self.state().protocol.as_ref().map(|(_, given)| *given)
+        self.state().protocol.as_ref().map(|protocol| protocol.given)
+    }
+
+    /// ProtocolDriverContext, as an exposed address.
+    pub(super) fn protocol_context(&self) -> usize {
+        self.state().protocol.as_ref().map_or(0, |protocol| protocol.context)
     }
 
     pub(super) fn ndk(&self) -> Option<NDIS_NDK_PROVIDER_CHARACTERISTICS> {
@@ -75,7 +88,7 @@ impl Registrations {
     pub(super) fn leaks(&self) -> Vec<String> {
         let state = self.state();
         let miniport = state.miniport.map(|_| "a registered miniport driver".to_owned());
-        let protocol = state.protocol.as_ref().map(|(name, _)| format!("a registered protocol driver '{name}'"));
+        let protocol = state.protocol.as_ref().map(|one| format!("a registered protocol driver '{}'", one.name));
         miniport.into_iter().chain(protocol).collect()
     }
 }
@@ -163,10 +176,8 @@ ndk_types::abi! {
         // W-04: the options are set before the handle is known.
         let mut status = NDIS_STATUS_SUCCESS;
         if let Some(set_options) = given.SetOptionsHandler {
-            status = machine.callback("SetOptions", Irql::Passive, || {
-                // SAFETY: the handler's contract: the driver's handle and context.
-                unsafe { crate::call_image!(set_options, own, context) }
-            });
+            // SAFETY: the handler's contract: the driver's handle and context.
+            status = unsafe { crate::call_driver!(machine, "SetOptions", Irql::Passive, set_options, own, context) };
         }
         if status != NDIS_STATUS_SUCCESS {
             registrations.state().miniport = None;
@@ -234,7 +245,7 @@ ndk_types::abi! {
     }
 
     unsafe extern "C" fn ndis_register_protocol_driver(
-        _context: NDIS_HANDLE,
+        context: NDIS_HANDLE,
         characteristics: *mut NDIS_PROTOCOL_DRIVER_CHARACTERISTICS,
         handle: *mut NDIS_HANDLE,
     ) -> NDIS_STATUS {
@@ -269,7 +280,8 @@ ndk_types::abi! {
         if state.miniport.is_none() {
             machine.violation("W-04", "the protocol is registered before the miniport");
         }
-        state.protocol = Some((text((&raw const given.Name).cast()), given));
+        let (name, context) = (text((&raw const given.Name).cast()), context.expose_provenance());
+        state.protocol = Some(Protocol { name, given, context });
         drop(state);
         // SAFETY: the page: room for a handle.
         unsafe { handle.write(ptr::without_provenance_mut(PROTOCOL)) };
