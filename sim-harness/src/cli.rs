@@ -280,13 +280,22 @@ fn run_image(release: bool) -> ExitCode {
     };
     println!("{}", path.display());
     let seen = std::fs::read(&path).map_err(|error| error.to_string());
-    let seen = match seen.and_then(|bytes| image::inspect(&bytes).map_err(|error| error.to_string())) {
+    let mut seen = match seen.and_then(|bytes| image::inspect(&bytes).map_err(|error| error.to_string())) {
         Ok(seen) => seen,
         Err(error) => {
             eprintln!("error: {}: {error}", path.display());
             return ExitCode::FAILURE;
         }
     };
+    match image::panics::of(&path) {
+        Err(error) => return bad_input(&error.to_string()),
+        // Without optimisation overflow checks are on, and what cannot be reached is still there.
+        Ok(panics) if !release => println!("{} functions that panic are in it, as in every debug build", panics.len()),
+        Ok(panics) => {
+            println!("{} functions that panic are in it", panics.len());
+            seen.faults.extend(panics.into_iter().map(|panic| format!("a panic is in the image: {panic}")));
+        }
+    }
     println!("{} imports, with the pages that document them:", seen.imports.len());
     for image::Imported { library, name, page } in &seen.imports {
         println!("  {library:14} {name:32} {}", page.as_deref().unwrap_or("no page"));

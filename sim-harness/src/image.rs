@@ -3,6 +3,7 @@
 //! writable and executable.
 
 mod documented;
+pub mod panics;
 
 use iced_x86::{Decoder, DecoderOptions, Instruction, Register};
 use object::LittleEndian as LE;
@@ -99,13 +100,16 @@ pub fn build_named(name: &str, release: bool) -> Result<PathBuf, BuildError> {
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--locked", "--quiet", "--target", TARGET, "--package", name]).current_dir(&folder);
-    command.env("CARGO_TARGET_DIR", &target);
+    command.args(["rustc", "--locked", "--quiet", "--target", TARGET, "--package", name, "--lib"]);
+    command.current_dir(&folder).env("CARGO_TARGET_DIR", &target);
     // Flags of an outer build would take the place of the image's own.
     command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
+    let out = target.join(TARGET).join(if release { "release" } else { "debug" });
     if release {
         command.arg("--release");
     }
+    // What was linked, by name: see `panics`.
+    command.arg("--").arg(format!("-Clink-arg=/MAP:{}", out.join(name).with_extension("map").display()));
     let status = command.status().map_err(|error| BuildError::Run("cargo", error))?;
     if !status.success() {
         return Err(BuildError::Failed("cargo build of the image"));
@@ -115,7 +119,6 @@ pub fn build_named(name: &str, release: bool) -> Result<PathBuf, BuildError> {
             return Err(BuildError::LockChanged(lock.clone()));
         }
     }
-    let out = target.join(TARGET).join(if release { "release" } else { "debug" });
     let image = out.join(format!("{name}.sys"));
     // A new file each time: a loaded one keeps what it has.
     let fresh = out.join(format!("{name}.sys.{}", std::process::id()));

@@ -72,3 +72,11 @@ fn an_image_whose_code_may_be_written_is_refused_by_the_loader_and_by_the_checks
     let refused = Driver::start(&machine(), &bytes, "softndk").unwrap_err();
     assert!(refused.to_string().contains("both written and executed"), "{refused}");
 }
+
+/// D10: no panic is reachable from the data path, since none is in the image; a debug build has overflow checks and others.
+#[test]
+fn an_optimised_image_has_no_function_that_panics() {
+    let panics = |release| image::panics::of(&image::build(release).unwrap()).unwrap();
+    assert_eq!(panics(true), [""; 0]);
+    assert!(!panics(false).is_empty(), "the map of a debug build names what it can panic with");
+}

@@ -79,7 +79,8 @@ pub fn wait(bed: &mut dyn Bed, pending: &'static Pending) -> NTSTATUS {
         if let Some(status) = pending.status() {
             return status;
         }
-        assert!(bed.step(), "nothing happens any more");
+        // What is due at once happens also when the wire has nothing more to bring.
+        assert!(bed.step() || pending.status().is_some(), "nothing happens any more");
     }
 }
 
