@@ -4,174 +4,116 @@
 use sim_harness::bed::{ipv4, ipv6};
 use sim_harness::image;
 use sim_harness::kernel::driver::Driver;
-use sim_harness::kernel::host::bed::ImageBed;
-use sim_harness::kernel::host::{Host, INDEX};
-use sim_harness::kernel::nt::io::{self, File, Request};
+use sim_harness::kernel::host::ndkping::ioctl::{
+    self, Address, Bandwidth, BandwidthReport, Listen, Listening, Ping, PingReport, QueryAdapter, VersionReport,
+};
+use sim_harness::kernel::host::ndkping::{self as program, Failure, from_bytes, to_bytes};
+use sim_harness::kernel::host::program::Program;
+use sim_harness::kernel::host::{Host, INDEX, Shape};
+use sim_harness::kernel::nt::io::{self, Request};
 use sim_harness::wire::Manners;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-#[allow(unreachable_pub, dead_code, reason = "the driver's own file")]
-#[path = "../../ndkping/src/ioctl.rs"]
-mod ioctl;
-
-use ioctl::{Address, Bandwidth, BandwidthReport, Listen, Listening, Ping, PingReport, QueryAdapter, VersionReport};
-
 const STATUS_CANCELLED: i32 = 0xc000_0120_u32.cast_signed();
 const STATUS_CONNECTION_REFUSED: i32 = 0xc000_0236_u32.cast_signed();
 const PORT: u16 = 7171;
-
-/// A structure's bytes. All of them are made of integers without padding.
-fn bytes_of<T: Copy>(value: &T) -> Vec<u8> {
-    // SAFETY: the structures of `ioctl` have no padding, so every byte is written.
-    unsafe { std::slice::from_raw_parts(std::ptr::from_ref(value).cast(), size_of::<T>()) }.to_vec()
-}
-
-fn from_bytes<T: Copy>(bytes: &[u8]) -> T {
-    assert_eq!(bytes.len(), size_of::<T>());
-    // SAFETY: as many bytes as the structure has, which is made of integers.
-    unsafe { bytes.as_ptr().cast::<T>().read_unaligned() }
-}
 
 fn images() -> (Vec<u8>, Vec<u8>) {
     let read = |name| std::fs::read(image::build_named(name, false).unwrap()).unwrap();
     (read("softndk"), read("ndkping"))
 }
 
-/// ndkping on one host, and a handle on it.
-struct Consumer {
-    host: Arc<Host>,
-    driver: Driver,
-    file: File,
+fn start(host: &Arc<Host>, image: &[u8]) -> Program {
+    Program::start(host, image, "ndkping", ioctl::DEVICE).unwrap()
 }
 
-impl Consumer {
-    fn start(host: &Arc<Host>, image: &[u8]) -> Self {
-        let driver = Driver::start(&host.machine, image, "ndkping").unwrap();
-        let file = io::open(&host.machine, ioctl::DEVICE).unwrap();
-        Self { host: host.clone(), driver, file }
-    }
-
-    fn submit<T: Copy>(&self, code: u32, input: &T, room: usize) -> Request {
-        let request = io::submit(&self.host.machine, &self.file, code, &bytes_of(input), room).unwrap();
-        self.host.settle();
-        request
-    }
-
-    /// A request that is answered at once.
-    fn ask(&self, code: u32, room: usize) -> Vec<u8> {
-        let (status, answer) = io::device_io_control(&self.host.machine, &self.file, code, &[], room).unwrap();
-        assert_eq!(status, 0);
-        answer
-    }
-
-    fn running(&self) -> u32 {
-        from_bytes::<VersionReport>(&self.ask(ioctl::VERSION, size_of::<VersionReport>())).running
-    }
-
-    /// Closes the handle and unloads; nothing of the driver may be left.
-    fn end(self) {
-        io::close(&self.host.machine, self.file);
-        assert_eq!(self.driver.unload(), 0);
-    }
+/// What is known without the world.
+fn version(program: &Program) -> VersionReport {
+    let (status, answer) = program.ask(ioctl::VERSION, &[], size_of::<VersionReport>());
+    assert_eq!(status, 0);
+    from_bytes(&answer)
 }
 
 /// Two hosts with both drivers.
-struct Pair {
-    bed: ImageBed,
-    consumers: Vec<Consumer>,
-}
+struct Pair(program::Pair);
 
 impl Pair {
     fn new(seed: u64) -> Self {
         let (provider, consumer) = images();
-        let bed = ImageBed::new(&provider, seed).unwrap();
-        let consumers = bed.hosts.iter().map(|host| Consumer::start(host, &consumer)).collect();
-        Self { bed, consumers }
+        Self(program::Pair::start(&provider, &consumer, seed, 1500).unwrap())
     }
 
     /// Lets things happen until a request is answered.
-    fn wait<T: Copy>(&mut self, request: &Request) -> Result<T, i32> {
-        assert!(self.bed.run_until(|| request.is_done()), "the request is never answered");
-        let (status, answer) = request.take().unwrap();
-        if status < 0 { Err(status) } else { Ok(from_bytes(&answer)) }
+    fn wait<A: program::Plain>(&mut self, request: &Request) -> Result<A, i32> {
+        match self.0.wait("the request", request) {
+            Ok(answer) => Ok(answer),
+            Err(Failure::Refused(_, status)) => Err(status),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    fn running(&self) -> u32 {
+        version(&self.0.programs[0]).running
+    }
+
+    fn host(&self, host: usize) -> &Arc<Host> {
+        self.0.programs[host].host()
+    }
+
+    fn step(&mut self, times: usize) {
+        for _ in 0..times {
+            self.0.bed.world.step();
+        }
     }
 
     fn listen(&mut self, at: SocketAddr) -> SocketAddr {
-        let wanted = Listen { interface: INDEX, local: at.into(), ..Listen::default() };
-        let request = self.consumers[1].submit(ioctl::LISTEN, &wanted, size_of::<Listening>());
-        self.wait::<Listening>(&request).unwrap().local.to_socket_address().unwrap()
+        self.0.listen(at).unwrap()
     }
 
     fn ping(&self, wanted: &Ping) -> Request {
-        self.consumers[0].submit(ioctl::PING, wanted, size_of::<PingReport>())
+        self.0.submit::<_, PingReport>(0, ioctl::PING, wanted)
+    }
+
+    fn start_bandwidth(&self, wanted: &Bandwidth) -> Request {
+        self.0.submit::<_, BandwidthReport>(0, ioctl::BANDWIDTH, wanted)
     }
 
     fn bandwidth(&mut self, wanted: &Bandwidth) -> BandwidthReport {
-        let request = self.consumers[0].submit(ioctl::BANDWIDTH, wanted, size_of::<BandwidthReport>());
+        let request = self.start_bandwidth(wanted);
         self.wait(&request).unwrap()
     }
 
-    /// Stops the listener, while the world goes on.
-    fn stop(&mut self) {
-        let consumer = &self.consumers[1];
-        let (machine, file) = (consumer.host.machine.clone(), io::open(&consumer.host.machine, ioctl::DEVICE).unwrap());
-        let asker = machine.clone();
-        machine.thread("a program that stops ndkping", move || {
-            let (status, _) = io::device_io_control(&asker, &file, ioctl::STOP, &[], 0).unwrap();
-            assert_eq!(status, 0);
-            io::close(&asker, file);
-        });
-        consumer.host.settle();
-        assert!(self.bed.run_until(|| machine.sched.alive() == 0), "{:?}", machine.sched.waits());
+    /// Lets things happen until a machine's threads have ended.
+    fn wait_for_threads(&mut self, host: usize) {
+        let machine = self.host(host).machine.clone();
+        assert!(self.0.bed.run_until(|| machine.sched.alive() == 0), "{:?}", machine.sched.waits());
     }
 
     /// Ends everything; nothing is left and nothing was broken.
-    fn end(mut self) {
-        self.stop();
-        self.consumers.into_iter().for_each(Consumer::end);
-        assert_eq!(self.bed.end(), Vec::<String>::new());
+    fn end(self) {
+        assert_eq!(self.0.end(), Vec::<String>::new());
     }
 }
 
 fn ping_of(from: IpAddr, to: SocketAddr) -> Ping {
-    Ping {
-        interface: INDEX,
-        operations: ioctl::SEND | ioctl::READ | ioctl::WRITE,
-        count: 20,
-        size: 256,
-        timeout: 5_000,
-        reserved: 0,
-        local: Address::from(SocketAddr::new(from, 0)),
-        remote: Address::from(to),
-    }
+    program::ping(from, to, 20, 256)
 }
 
 fn bandwidth_of(from: IpAddr, to: SocketAddr, operation: u32) -> Bandwidth {
-    Bandwidth {
-        interface: INDEX,
-        operation,
-        size: 8192,
-        depth: 6,
-        timeout: 5_000,
-        flags: ioctl::VERIFY,
-        total: 400_000,
-        local: Address::from(SocketAddr::new(from, 0)),
-        remote: Address::from(to),
-    }
+    program::bandwidth(from, to, operation, (8192, 6, 400_000))
 }
 
 /// W-05 has no part in it: a WDM driver; its device and its link come and go, and its registration with WSK.
 #[test]
 fn the_driver_starts_answers_and_unloads() {
     let (_, image) = images();
-    let host = Host::new(&sim_harness::kernel::host::Shape::plain(0, 1), Arc::default());
+    let host = Host::new(&Shape::plain(0, 1), Arc::default());
     for _ in 0..2 {
-        let consumer = Consumer::start(&host, &image);
-        let version: VersionReport = from_bytes(&consumer.ask(ioctl::VERSION, size_of::<VersionReport>()));
-        assert_eq!(version, VersionReport { interface: ioctl::INTERFACE_VERSION, running: 0 });
-        assert_eq!(consumer.ask(ioctl::STOP, 0), [0; 0]);
-        consumer.end();
+        let program = start(&host, &image);
+        assert_eq!(version(&program), VersionReport { interface: ioctl::INTERFACE_VERSION, running: 0 });
+        assert_eq!(program.ask(ioctl::STOP, &[], 0), (0, vec![]));
+        assert_eq!(program.end(), 0);
     }
     assert_eq!(host.machine.verifier.take(), []);
 }
@@ -180,13 +122,13 @@ fn the_driver_starts_answers_and_unloads() {
 #[test]
 fn an_entry_that_fails_half_way_leaves_nothing() {
     let (_, image) = images();
-    let host = Host::new(&sim_harness::kernel::host::Shape::plain(0, 1), Arc::default());
+    let host = Host::new(&Shape::plain(0, 1), Arc::default());
     for call in ["ExAllocatePool2", "WskRegister", "IoCreateDevice", "IoCreateSymbolicLink"] {
         host.machine.fail_once(call);
         assert!(Driver::start(&host.machine, &image, "ndkping").is_err(), "{call}");
         assert_eq!(host.machine.verifier.take(), [], "{call}");
     }
-    Consumer::start(&host, &image).end();
+    assert_eq!(start(&host, &image).end(), 0);
     assert_eq!(host.machine.verifier.take(), []);
 }
 
@@ -194,12 +136,12 @@ fn an_entry_that_fails_half_way_leaves_nothing() {
 fn an_adapter_tells_about_itself() {
     let mut pair = Pair::new(1);
     let wanted = QueryAdapter { interface: INDEX, reserved: 0 };
-    let request = pair.consumers[0].submit(ioctl::QUERY_ADAPTER, &wanted, size_of::<ioctl::AdapterReport>());
+    let request = pair.0.submit::<_, ioctl::AdapterReport>(0, ioctl::QUERY_ADAPTER, &wanted);
     let report: ioctl::AdapterReport = pair.wait(&request).unwrap();
     assert_eq!((report.major, report.minor, report.technology), (1, 2, 4));
     assert!(report.max_transfer_length >= 1 << 20);
     let nowhere = QueryAdapter { interface: INDEX + 1, reserved: 0 };
-    let request = pair.consumers[0].submit(ioctl::QUERY_ADAPTER, &nowhere, size_of::<ioctl::AdapterReport>());
+    let request = pair.0.submit::<_, ioctl::AdapterReport>(0, ioctl::QUERY_ADAPTER, &nowhere);
     assert!(pair.wait::<ioctl::AdapterReport>(&request).is_err());
     pair.end();
 }
@@ -217,7 +159,7 @@ fn pings_are_timed_over_both_protocols() {
             assert!(latency.min > 0 && latency.min <= latency.p50 && latency.p50 <= latency.p99, "{latency:?}");
             assert!(latency.p99 <= latency.max && latency.average <= latency.max, "{latency:?}");
         }
-        assert_eq!(pair.consumers[0].running(), 0);
+        assert_eq!(pair.running(), 0);
     }
     pair.end();
 }
@@ -244,7 +186,7 @@ fn loss_slows_a_run_and_breaks_nothing() {
     let mut pair = Pair::new(4);
     let to = pair.listen(SocketAddr::new(ipv6(1), PORT));
     for host in 0..2 {
-        pair.bed.world.set_manners(host, Manners { loss: 0.02, ..Manners::GOOD });
+        pair.0.bed.world.set_manners(host, Manners { loss: 0.02, ..Manners::GOOD });
     }
     let request = pair.ping(&ping_of(ipv6(0), to));
     assert_eq!(pair.wait::<PingReport>(&request).unwrap().send.count, 20);
@@ -270,12 +212,9 @@ fn a_run_that_is_cancelled_ends_and_its_listener_goes_on() {
     // At different times: before the connection stands, while it does, in the middle of the run.
     for steps in [0, 1, 5, 20, 60, 200] {
         let request = pair.ping(&Ping { count: 60_000, ..ping_of(ipv4(0), to) });
-        for _ in 0..steps {
-            pair.bed.world.step();
-        }
-        let consumer = &pair.consumers[0];
-        assert!(io::cancel(&consumer.host.machine, &request), "{steps}");
-        consumer.host.settle();
+        pair.step(steps);
+        assert!(io::cancel(&pair.host(0).machine, &request), "{steps}");
+        pair.host(0).settle();
         assert_eq!(pair.wait::<PingReport>(&request), Err(STATUS_CANCELLED), "{steps}");
     }
     let request = pair.ping(&ping_of(ipv4(0), to));
@@ -288,19 +227,17 @@ fn a_run_that_is_cancelled_ends_and_its_listener_goes_on() {
 fn a_run_ends_with_the_handle_it_came_through() {
     let mut pair = Pair::new(8);
     let to = pair.listen(SocketAddr::new(ipv4(1), PORT));
-    let machine = pair.consumers[0].host.machine.clone();
+    let machine = pair.host(0).machine.clone();
     let file = io::open(&machine, ioctl::DEVICE).unwrap();
     let wanted = Ping { count: 60_000, ..ping_of(ipv4(0), to) };
-    let request = io::submit(&machine, &file, ioctl::PING, &bytes_of(&wanted), size_of::<PingReport>()).unwrap();
-    for _ in 0..300 {
-        pair.bed.world.step();
-    }
-    assert_eq!(pair.consumers[0].running(), 1);
+    let request = io::submit(&machine, &file, ioctl::PING, &to_bytes(&wanted), size_of::<PingReport>()).unwrap();
+    pair.step(300);
+    assert_eq!(pair.running(), 1);
     let closer = machine.clone();
     machine.thread("a program that ends", move || io::close(&closer, file));
-    pair.consumers[0].host.settle();
+    pair.host(0).settle();
     assert_eq!(pair.wait::<PingReport>(&request), Err(STATUS_CANCELLED));
-    assert!(pair.bed.run_until(|| machine.sched.alive() == 0), "{:?}", machine.sched.waits());
+    pair.wait_for_threads(0);
     pair.end();
 }
 
@@ -311,12 +248,10 @@ fn a_run_whose_listener_stops_ends_with_a_failure() {
     for (number, operation) in [ioctl::SEND, ioctl::READ, ioctl::WRITE].into_iter().enumerate() {
         let to = pair.listen(SocketAddr::new(ipv4(1), PORT));
         let wanted = Bandwidth { total: 1 << 30, flags: 0, ..bandwidth_of(ipv4(0), to, operation) };
-        let request = pair.consumers[0].submit(ioctl::BANDWIDTH, &wanted, size_of::<BandwidthReport>());
-        for _ in 0..400 + 100 * number {
-            pair.bed.world.step();
-        }
+        let request = pair.start_bandwidth(&wanted);
+        pair.step(400 + 100 * number);
         assert!(!request.is_done(), "it is in the middle");
-        pair.stop();
+        assert!(pair.0.stop(1));
         let failure = pair.wait::<BandwidthReport>(&request).unwrap_err();
         assert!(failure < 0 && failure != STATUS_CANCELLED, "{failure:#x}");
     }
@@ -330,26 +265,22 @@ fn an_unload_in_the_middle_of_a_run_ends_everything() {
         let mut pair = Pair::new(10);
         let to = pair.listen(SocketAddr::new(ipv6(1), PORT));
         let wanted = Bandwidth { total: 1 << 30, flags: 0, ..bandwidth_of(ipv6(0), to, ioctl::READ) };
-        let request = pair.consumers[0].submit(ioctl::BANDWIDTH, &wanted, size_of::<BandwidthReport>());
-        for _ in 0..steps {
-            pair.bed.world.step();
-        }
-        let Consumer { host, driver, file } = pair.consumers.remove(side);
-        let machine = host.machine.clone();
+        let request = pair.start_bandwidth(&wanted);
+        pair.step(steps);
+        let program = pair.0.programs.remove(side);
+        let host = program.host().clone();
         let left = Arc::new(std::sync::Mutex::new(None));
-        let (unloader, place) = (machine.clone(), left.clone());
-        // Both wait for the world: they run on a thread of the machine. A listener has no handle that ends it.
-        machine.thread("an unload", move || {
-            io::close(&unloader, file);
-            *place.lock().unwrap() = Some(driver.unload());
-        });
+        let place = left.clone();
+        // The end waits for the world: it runs on a thread of the machine. A listener has no handle that ends it.
+        host.machine.thread("an unload", move || *place.lock().unwrap() = Some(program.end()));
         host.settle();
-        assert!(pair.bed.run_until(|| machine.sched.alive() == 0), "{side} {steps}: {:?}", machine.sched.waits());
+        let machine = host.machine.clone();
+        assert!(pair.0.bed.run_until(|| machine.sched.alive() == 0), "{side} {steps}: {:?}", machine.sched.waits());
         assert_eq!(*left.lock().unwrap(), Some(0), "{side} {steps}");
         let outcome = pair.wait::<BandwidthReport>(&request);
         assert!(outcome.is_err(), "{side} {steps}");
         assert_eq!(side == 0, outcome == Err(STATUS_CANCELLED), "{side} {steps}: {outcome:?}");
-        pair.consumers.insert(side, Consumer::start(&host, &images().1));
+        pair.0.programs.insert(side, start(&host, &images().1));
         pair.end();
     }
 }
@@ -360,14 +291,14 @@ fn whatever_fails_once_is_undone() {
     let mut pair = Pair::new(11);
     let calls = ["PsCreateSystemThread", "WskCaptureProviderNPI", "WskControlClient", "WskOpenNdkAdapter"];
     for call in calls {
-        pair.consumers[0].host.machine.fail_once(call);
+        pair.host(0).machine.fail_once(call);
         let request = pair.ping(&ping_of(ipv4(0), SocketAddr::new(ipv4(1), PORT)));
         let failure = pair.wait::<PingReport>(&request).unwrap_err();
         assert!(failure != STATUS_CONNECTION_REFUSED, "{call} did not fail");
-        assert_eq!(pair.consumers[0].running(), 0, "{call}");
-        pair.consumers[1].host.machine.fail_once(call);
+        assert_eq!(pair.running(), 0, "{call}");
+        pair.host(1).machine.fail_once(call);
         let wanted = Listen { interface: INDEX, local: SocketAddr::new(ipv4(1), PORT).into(), ..Listen::default() };
-        let request = pair.consumers[1].submit(ioctl::LISTEN, &wanted, size_of::<Listening>());
+        let request = pair.0.submit::<_, Listening>(1, ioctl::LISTEN, &wanted);
         assert!(pair.wait::<Listening>(&request).is_err(), "{call}");
     }
     let to = pair.listen(SocketAddr::new(ipv4(1), PORT));
@@ -387,7 +318,7 @@ fn every_allocation_that_fails_is_survived() {
         let mut refused = 0;
         for call in ["IoAllocateMdl", "ExAllocatePool2"] {
             for good in 0.. {
-                let machine = pair.consumers[side].host.machine.clone();
+                let machine = pair.host(side).machine.clone();
                 machine.fail_after(call, good);
                 let request = pair.ping(&wanted);
                 refused += u32::from(pair.wait::<PingReport>(&request).is_err());
@@ -423,6 +354,7 @@ fn a_listener_that_is_full_refuses_and_has_room_again() {
 fn requests_that_make_no_sense_are_refused() {
     let pair = Pair::new(7);
     let good = ping_of(ipv4(0), SocketAddr::new(ipv4(1), PORT));
+    let program = &pair.0.programs[0];
     let room = size_of::<PingReport>();
     let strange = [
         Ping { operations: 0, ..good },
@@ -435,14 +367,37 @@ fn requests_that_make_no_sense_are_refused() {
         Ping { local: Address::default(), remote: Address::default(), ..good },
     ];
     for wanted in strange {
-        let (status, _) = pair.consumers[0].submit(ioctl::PING, &wanted, room).take().expect("refused at once");
+        let (status, _) = program.ask(ioctl::PING, &to_bytes(&wanted), room);
         assert_eq!(status, ndk_types::STATUS_INVALID_PARAMETER, "{wanted:?}");
     }
-    let (status, _) = pair.consumers[0].submit(ioctl::PING, &good, room - 1).take().unwrap();
+    let (status, _) = program.ask(ioctl::PING, &to_bytes(&good), room - 1);
     assert_eq!(status, ndk_types::STATUS_BUFFER_TOO_SMALL);
-    let (status, _) = pair.consumers[0].submit(ioctl::PING, &0u32, room).take().unwrap();
+    let (status, _) = program.ask(ioctl::PING, &to_bytes(&0u32), room);
     assert_eq!(status, ndk_types::STATUS_INVALID_BUFFER_SIZE);
-    let (status, _) = pair.consumers[0].submit(0x22_e018, &good, room).take().unwrap();
+    let (status, _) = program.ask(0x22_e018, &to_bytes(&good), room);
     assert_eq!(status, ndk_types::STATUS_INVALID_DEVICE_REQUEST);
     pair.end();
+}
+
+/// What the command line prints comes from here.
+#[test]
+fn a_measurement_has_every_figure_and_leaves_nothing() {
+    let (provider, consumer) = images();
+    for (ipv6, loss, mtu) in [(false, 0.0, 1500), (true, 0.01, 9000)] {
+        let options = program::Options {
+            provider: provider.clone(),
+            consumer: consumer.clone(),
+            loss,
+            mtu,
+            ipv6,
+            total: 1 << 20,
+            seed: 14,
+        };
+        let measured = program::measure(&options).unwrap();
+        assert_eq!(measured.violations, Vec::<String>::new());
+        assert!([measured.pings.send, measured.pings.read, measured.pings.write].iter().all(|one| one.count == 200));
+        assert!(
+            measured.bandwidths.iter().all(|one| one.bytes == 1 << 20 && one.nanoseconds > 0 && one.mismatches == 0)
+        );
+    }
 }

@@ -4,6 +4,8 @@
 pub mod bed;
 pub mod companion;
 pub mod exercise;
+pub mod ndkping;
+pub mod program;
 pub mod tcpip;
 
 use super::Machine;
