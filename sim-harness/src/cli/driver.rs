@@ -1,5 +1,7 @@
 //! `driver`: softndk.sys end to end in the simulated kernel.
 
+mod consumer;
+
 use super::{bad_input, probability};
 use crate::image::{self, Inspection};
 use crate::kernel::host::exercise::{self, Options, Report, Step};
@@ -36,6 +38,15 @@ pub(super) struct DriverArgs {
     /// Write what crosses the wire into a pcap file
     #[arg(long, value_name = "OUT")]
     pcap: Option<PathBuf>,
+    /// Load this driver beside softndk.sys: a .sys file, or 'ndkping', which is built first and measures between two hosts
+    #[arg(long, value_name = "FILE")]
+    consumer: Option<String>,
+    /// Send a control code to the consumer's device, and print the answer; the code and the file's bytes are hexadecimal
+    #[arg(long, value_name = "DEVICE:CODE:HEXFILE", requires = "consumer")]
+    ioctl: Vec<String>,
+    /// Room for an answer, in bytes
+    #[arg(long, value_name = "BYTES", default_value_t = 4096, requires = "ioctl")]
+    room: usize,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -57,6 +68,9 @@ pub(super) fn run(args: &DriverArgs) -> ExitCode {
         Ok(image) => image,
         Err(error) => return bad_input(&error),
     };
+    if let Some(consumer) = &args.consumer {
+        return consumer::run(args, consumer, bytes);
+    }
     let seen = match image::inspect(&bytes) {
         Ok(seen) => seen,
         Err(error) => return bad_input(&format!("{}: {error}", path.display())),

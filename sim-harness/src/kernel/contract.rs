@@ -166,7 +166,7 @@ pub fn closing(machine: &Arc<Machine>, adapter: *mut NDK_ADAPTER) {
         let completion = closed as *const () as usize;
         let mut arguments = [0; 12];
         (arguments[0], arguments[1]) = (at, completion);
-        pass_on(machine, function(table, kind.close_slot()), &arguments);
+        pass_on(machine, function(table, slots::CLOSE), &arguments);
     }
     for (_, mut lam) in lams {
         let text = format!("the mapping of NdkBuildLAM at {:#x} is not released and its NDK_ADAPTER is closed", lam.at);
@@ -200,6 +200,7 @@ fn function(table: usize, place: usize) -> Option<AnySlot> {
 }
 
 /// Calls the provider.
+#[expect(clippy::many_single_char_names, reason = "the words of any slot's arguments")]
 fn pass_on(machine: &Arc<Machine>, slot: Option<AnySlot>, arguments: &Arguments) -> usize {
     let Some(slot) = slot else { return status(ndk_types::STATUS_NOT_SUPPORTED) };
     let &[a, b, c, d, e, f, g, h, i, j, k, l] = arguments;
@@ -224,7 +225,6 @@ extern "win64" fn on_slot(import: &Import) {
 }
 
 /// What every gate leads to.
-#[expect(clippy::too_many_arguments, reason = "as many as a slot may have")]
 #[expect(clippy::many_single_char_names, reason = "the words of any slot's arguments")]
 unsafe extern "win64" fn watched(
     a: usize,
@@ -254,7 +254,11 @@ fn call(machine: &Arc<Machine>, kind: Kind, place: usize, mut arguments: Argumen
         Ok(found) => found,
         Err(answer) => return answer,
     };
-    let event = if slot.role == Role::CreateListener { Some(listen(machine, adapter, &mut arguments)) } else { None };
+    let event =
+        if slot.role == Role::CreateListener { Some(Box::new(listening(machine, adapter, &arguments))) } else { None };
+    if let Some(event) = &event {
+        step_between(event, &mut arguments);
+    }
     let result = pass_on(machine, function(table, place), &arguments);
     verifier::set_call(slot.name);
     let mut state = machine.contract.state();
@@ -300,7 +304,7 @@ fn before(machine: &Arc<Machine>, kind: Kind, slot: &Slot, at: usize) -> Result<
             if let Some(queue) = slot.role.queue() {
                 let me = UnderWay { call: slot.name, thread: std::thread::current().id() };
                 let other = object.under_way[queue as usize].replace(me);
-                wrong = other.and_then(|other| queue.meets(&other.thread).then(|| (queue.rule(), other.call)));
+                wrong = other.and_then(|other| queue.meets(other.thread).then(|| (queue.rule(), other.call)));
             }
             Ok((object.table, object.adapter))
         }
@@ -328,16 +332,19 @@ fn copy_of_lam(at: usize, size: usize) -> Lam {
     Lam { at, copy }
 }
 
-/// Puts ourselves between a listener's events and its consumer.
-fn listen(machine: &Arc<Machine>, adapter: usize, arguments: &mut Arguments) -> Box<Event> {
+/// The consumer's event, from the arguments of NdkCreateListener.
+fn listening(machine: &Arc<Machine>, adapter: usize, arguments: &Arguments) -> Event {
     // SAFETY: the parameter is such a callback, NULL or not, in a word of its own.
     let callback = unsafe { std::mem::transmute::<usize, NDK_FN_CONNECT_EVENT_CALLBACK>(arguments[1]) };
-    let event = Box::new(Event { machine: machine.clone(), adapter, callback, context: arguments[2] });
-    if callback.is_some() {
+    Event { machine: machine.clone(), adapter, callback, context: arguments[2] }
+}
+
+/// Puts ourselves between a listener's events and its consumer.
+fn step_between(event: &Event, arguments: &mut Arguments) {
+    if event.callback.is_some() {
         arguments[1] = arrived as *const () as usize;
-        arguments[2] = (&raw const *event).expose_provenance();
+        arguments[2] = ptr::from_ref(event).expose_provenance();
     }
-    event
 }
 
 /// A create call has stored its object at `out`.

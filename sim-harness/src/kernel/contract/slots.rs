@@ -52,8 +52,8 @@ impl Queue {
 
     /// Whether a call under way on that thread and one on this are too many. A CQ's callback may come from within NdkArmCq, and takes
     /// completions then; nobody makes a consumer post from within a post.
-    pub(super) fn meets(self, thread: &ThreadId) -> bool {
-        self != Self::Completions || *thread != std::thread::current().id()
+    pub(super) fn meets(self, thread: ThreadId) -> bool {
+        self != Self::Completions || thread != std::thread::current().id()
     }
 }
 
@@ -106,6 +106,8 @@ pub(super) const LISTENER_OUT: usize = 5;
 pub(super) const LAM: usize = 5;
 /// See [`LAM`].
 pub(super) const LAM_SIZE: usize = 6;
+/// The place of the slot that closes an object; an adapter has none.
+pub(super) const CLOSE: usize = 0;
 /// The place of NdkReleaseLAM.
 pub(super) const RELEASE_LAM: usize = 8;
 /// More than any table has.
@@ -258,11 +260,6 @@ impl Kind {
     /// The kind and slot of a number.
     pub(super) fn slot_of(number: usize) -> Option<(Self, &'static Slot)> {
         Self::of(number).map(|(kind, place)| (kind, &kind.slots()[place]))
-    }
-
-    /// The place of the slot that closes it; an adapter has none.
-    pub(super) fn close_slot(self) -> usize {
-        0
     }
 }
 

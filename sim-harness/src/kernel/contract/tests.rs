@@ -89,12 +89,14 @@ fn an_object_that_is_closed_twice_is_caught_and_closed_once() {
         let raw = cq.raw();
         cq.close();
         // SAFETY: an object whose close is pending: it is there.
-        let close = unsafe { (*(*raw).Dispatch).NdkCloseCq }.unwrap();
+        let table = unsafe { (*raw).Dispatch };
+        // SAFETY: as above.
+        let close = unsafe { (*table).NdkCloseCq }.unwrap();
         // SAFETY: the mistake this test is about; the gate does not pass it on.
         let status = unsafe { close(raw.cast::<NDK_OBJECT_HEADER>(), None, ptr::null_mut()) };
         assert_eq!(status, STATUS_SUCCESS);
         // SAFETY: as above.
-        let poll = unsafe { (*(*raw).Dispatch).NdkGetCqResults }.unwrap();
+        let poll = unsafe { (*table).NdkGetCqResults }.unwrap();
         // SAFETY: as above.
         assert_eq!(unsafe { poll(raw, ptr::null_mut(), 0) }, 0);
         qp.close();
