@@ -1,15 +1,17 @@
 //! The WSK subsystem: a provider of the registrar for NPI_WSK_INTERFACE_ID, and the functions of its WSK_PROVIDER_DISPATCH.
 //!
 //! A client is attached if it wants version 1.0. Its calls are counted: it is detached when the last has returned (NMR-08), and
-//! forgotten in the cleanup callback alone (NMR-09). What is about sockets and names is STATUS_NOT_SUPPORTED; an IRP that comes
-//! with it is not completed, since this kernel plays no sockets.
+//! forgotten in the cleanup callback alone (NMR-09). What is about sockets and names is STATUS_NOT_SUPPORTED, and its IRP is
+//! completed with that.
 
 use super::registration::{self, MODULE};
 use super::{Resident, ndk, nmr};
 use crate::kernel::Machine;
 use crate::kernel::export::Export;
 use crate::kernel::machine::on_import;
+use crate::kernel::nt::io;
 use crate::kernel::stack::Gate;
+use crate::kernel::wdk::PIRP;
 use ndk_types::*;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
@@ -228,10 +230,27 @@ fn control(
     Ok(size_of_val(&table))
 }
 
+/// Completes the IRP of a call that fails, as the pages of all of them have it.
+fn complete(machine: &Arc<Machine>, call: &str, irp: *mut c_void, status: NTSTATUS) {
+    let irp: PIRP = irp.cast();
+    // SAFETY: not null; the page on IRPs and WSK: a request of the caller's.
+    if unsafe { (*irp).CurrentLocation } <= 1 {
+        machine.violation("wsk", format!("{call} with an IRP that has no stack location left"));
+        return;
+    }
+    io::next_location(irp);
+    io::complete(machine, irp, status, 0);
+}
+
 /// What is about sockets and names.
-fn not_supported(client: PWSK_CLIENT, call: &str) -> NTSTATUS {
+fn not_supported(client: PWSK_CLIENT, call: &str, irp: *mut c_void) -> NTSTATUS {
     during(client, call, STATUS_INVALID_PARAMETER, |machine| {
         machine.log(format!("{call}: sockets and names are not part of this kernel"));
+        if irp.is_null() {
+            machine.violation("wsk", format!("{call} without an IRP"));
+        } else {
+            complete(machine, call, irp, STATUS_NOT_SUPPORTED);
+        }
         STATUS_NOT_SUPPORTED
     })
 }
@@ -315,6 +334,9 @@ ndk_types::abi! {
                 }
                 Err(status) => {
                     machine.log(format!("{call} with code {code:#x}: {status:#x}"));
+                    if !irp.is_null() && code != WSKNDK_GET_WSK_PROVIDER_NDK_DISPATCH {
+                        complete(machine, call, irp, status);
+                    }
                     status
                 }
             }
@@ -323,25 +345,25 @@ ndk_types::abi! {
 
     unsafe extern "C" fn socket(
         client: PWSK_CLIENT, _family: ADDRESS_FAMILY, _kind: u16, _protocol: u32, _flags: u32, _context: *mut c_void,
-        _dispatch: *const c_void, _process: *mut c_void, _thread: *mut c_void, _security: *mut c_void, _irp: *mut c_void
+        _dispatch: *const c_void, _process: *mut c_void, _thread: *mut c_void, _security: *mut c_void, irp: *mut c_void
     ) -> NTSTATUS {
-        not_supported(client, "WskSocket")
+        not_supported(client, "WskSocket", irp)
     }
 
     unsafe extern "C" fn socket_connect(
         client: PWSK_CLIENT, _kind: u16, _protocol: u32, _local: *mut SOCKADDR, _remote: *mut SOCKADDR, _flags: u32,
         _context: *mut c_void, _dispatch: *const WSK_CLIENT_CONNECTION_DISPATCH, _process: *mut c_void,
-        _thread: *mut c_void, _security: *mut c_void, _irp: *mut c_void
+        _thread: *mut c_void, _security: *mut c_void, irp: *mut c_void
     ) -> NTSTATUS {
-        not_supported(client, "WskSocketConnect")
+        not_supported(client, "WskSocketConnect", irp)
     }
 
     unsafe extern "C" fn get_address_info(
         client: PWSK_CLIENT, _node: *mut UNICODE_STRING, _service: *mut UNICODE_STRING, _space: u32,
         _provider: *mut GUID, _hints: *mut c_void, _result: *mut *mut c_void, _process: *mut c_void,
-        _thread: *mut c_void, _irp: *mut c_void
+        _thread: *mut c_void, irp: *mut c_void
     ) -> NTSTATUS {
-        not_supported(client, "WskGetAddressInfo")
+        not_supported(client, "WskGetAddressInfo", irp)
     }
 
     unsafe extern "C" fn free_address_info(client: PWSK_CLIENT, _info: *mut c_void) {
@@ -352,8 +374,8 @@ ndk_types::abi! {
 
     unsafe extern "C" fn get_name_info(
         client: PWSK_CLIENT, _address: *mut SOCKADDR, _length: u32, _node: *mut UNICODE_STRING,
-        _service: *mut UNICODE_STRING, _flags: u32, _process: *mut c_void, _thread: *mut c_void, _irp: *mut c_void
+        _service: *mut UNICODE_STRING, _flags: u32, _process: *mut c_void, _thread: *mut c_void, irp: *mut c_void
     ) -> NTSTATUS {
-        not_supported(client, "WskGetNameInfo")
+        not_supported(client, "WskGetNameInfo", irp)
     }
 }

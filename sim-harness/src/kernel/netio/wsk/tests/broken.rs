@@ -1,8 +1,17 @@
 //! What WSK refuses, and applications and providers that break its rules, each on purpose.
 
 use super::*;
+use crate::kernel::bad_drivers::import;
 use crate::kernel::irql::{self, Irql};
-use ndk_types::{NdkObjectTypeCq, WSKNDK_GET_WSK_PROVIDER_NDK_DISPATCH};
+use crate::kernel::nt::io::{self, status::MORE_PROCESSING_REQUIRED};
+use crate::kernel::wdk::{
+    PDEVICE_OBJECT, PIO_STACK_LOCATION, PIRP, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR, SL_INVOKE_ON_SUCCESS,
+};
+use ndk_types::{
+    NdkObjectTypeCq, PWSK_CLIENT, WSK_PROVIDER_DISPATCH, WSK_TRANSPORT_LIST_CHANGE,
+    WSKNDK_GET_WSK_PROVIDER_NDK_DISPATCH,
+};
+use std::ffi::c_void;
 
 /// ADP-03, ADP-07, COM-12, COM-13, COM-15, broken by a provider.
 #[test]
@@ -59,7 +68,28 @@ fn control_codes_other_than_ndkd_are_not_supported() {
     end(registered, 1);
 }
 
-/// Sockets and names are not supported, and say so in the log.
+/// A request with one stack location, which says in [`SAID`] what it was completed with.
+fn request() -> PIRP {
+    unsafe extern "win64" fn completed(_device: PDEVICE_OBJECT, irp: PIRP, _context: *mut c_void) -> NTSTATUS {
+        // SAFETY: a completed request.
+        let status = unsafe { (*irp).IoStatus };
+        // SAFETY: both members of the union begin with the status.
+        SAID.lock().unwrap().push(unsafe { status.__bindgen_anon_1.Status });
+        MORE_PROCESSING_REQUIRED
+    }
+    let irp = import!(IoAllocateIrp, 1, 0);
+    let location: PIO_STACK_LOCATION = irp.wrapping_add(1).cast();
+    // SAFETY: the request's one location, which IoSetCompletionRoutine, inline in C, fills in like this.
+    let location = unsafe { &mut *location };
+    location.CompletionRoutine = Some(completed);
+    location.Control = (SL_INVOKE_ON_SUCCESS | SL_INVOKE_ON_ERROR | SL_INVOKE_ON_CANCEL) as u8;
+    irp
+}
+
+/// What requests were completed with.
+static SAID: Mutex<Vec<NTSTATUS>> = Mutex::new(Vec::new());
+
+/// Sockets and names are not supported: each call says so in the log, by its status, and by its IRP's.
 #[test]
 fn sockets_and_names_are_not_supported() {
     let (machine, _) = machine();
@@ -67,28 +97,51 @@ fn sockets_and_names_are_not_supported() {
     // SAFETY: a captured NPI has a table.
     let table = unsafe { npi.Dispatch.read() };
     let client = npi.Client;
-    let statuses = machine.enter(|| {
-        // SAFETY: a captured client; nothing follows the other arguments.
-        let socket = unsafe {
-            table.WskSocket.unwrap()(client, 2, 1, 6, 0, null(), ptr::null(), null(), null(), null(), null())
-        };
+    type Call = fn(&WSK_PROVIDER_DISPATCH, PWSK_CLIENT, *mut c_void) -> NTSTATUS;
+    let calls: [Call; 5] = [
+        // SAFETY: a captured client; nothing follows the arguments but the request.
+        |table, client, irp| unsafe {
+            table.WskSocket.unwrap()(client, 2, 1, 6, 0, null(), ptr::null(), null(), null(), null(), irp)
+        },
+        |table, client, irp| {
+            let connect = table.WskSocketConnect.unwrap();
+            // SAFETY: as above.
+            unsafe { connect(client, 1, 6, null(), null(), 0, null(), ptr::null(), null(), null(), null(), irp) }
+        },
+        |table, client, irp| {
+            let resolve = table.WskGetAddressInfo.unwrap();
+            // SAFETY: as above.
+            unsafe { resolve(client, null(), null(), 0, null(), null(), null(), null(), null(), irp) }
+        },
         // SAFETY: as above.
-        let connect = unsafe {
-            let table = table.WskSocketConnect.unwrap();
-            table(client, 1, 6, null(), null(), 0, null(), ptr::null(), null(), null(), null(), null())
-        };
+        |table, client, irp| unsafe {
+            table.WskGetNameInfo.unwrap()(client, null(), 0, null(), null(), 0, null(), null(), irp)
+        },
         // SAFETY: as above.
-        let address = unsafe {
-            let table = table.WskGetAddressInfo.unwrap();
-            table(client, null(), null(), 0, null(), null(), null(), null(), null(), null())
-        };
-        // SAFETY: as above.
-        let name =
-            unsafe { table.WskGetNameInfo.unwrap()(client, null(), 0, null(), null(), 0, null(), null(), null()) };
-        [socket, connect, address, name]
+        |table, client, irp| unsafe {
+            table.WskControlClient.unwrap()(client, WSK_TRANSPORT_LIST_CHANGE, 0, null(), 0, null(), null(), irp)
+        },
+    ];
+    for (number, call) in calls.iter().enumerate() {
+        machine.enter(|| {
+            let irp = request();
+            assert_eq!(call(&table, client, irp.cast()), STATUS_NOT_SUPPORTED);
+            assert_eq!(*SAID.lock().unwrap(), vec![STATUS_NOT_SUPPORTED; number + 1]);
+            import!(IoFreeIrp, irp);
+        });
+    }
+    assert_eq!((machine.log_lines().len(), rules(&machine)), (5, vec![]));
+    machine.enter(|| {
+        let irp = request();
+        io::next_location(irp);
+        assert_eq!(calls[0](&table, client, irp.cast()), STATUS_NOT_SUPPORTED);
+        io::complete(&machine, irp, STATUS_SUCCESS, 0);
+        import!(IoFreeIrp, irp);
     });
-    assert_eq!(statuses, [STATUS_NOT_SUPPORTED; 4]);
-    assert_eq!((machine.log_lines().len(), rules(&machine)), (4, vec![]));
+    assert_eq!(SAID.lock().unwrap().pop(), Some(STATUS_SUCCESS), "not by WSK");
+    assert_eq!(rules(&machine), ["wsk"], "no stack location");
+    machine.enter(|| calls[0](&table, client, null()));
+    assert_eq!(rules(&machine), ["wsk"], "no IRP");
     // SAFETY: as above.
     machine.enter(|| unsafe { table.WskFreeAddressInfo.unwrap()(client, null()) });
     assert_eq!(rules(&machine), ["wsk"]);
