@@ -1,10 +1,11 @@
 //! The driver image between NDIS's two edges: bind, initialisation, traffic, unbind, and every half-way failure.
 
+use ndk_types::*;
 use sim_harness::bed::{ipv4, ipv6};
 use sim_harness::image;
 use sim_harness::kernel::host::{Host, HostStation, Shape};
 use sim_harness::kernel::ndis::adapters::{Choices, Edge};
-use sim_harness::kernel::ndis::miniports;
+use sim_harness::kernel::ndis::{miniports, oids};
 use sim_harness::kernel::verifier::Violation;
 use sim_harness::wire::Manners;
 use sim_harness::world::World;
@@ -197,6 +198,31 @@ fn whatever_the_pages_leave_open_the_driver_comes_up_and_goes() {
     host.machine.enter(|| miniports::start_device(&host.machine, &host.device));
     host.settle();
     assert!(host.instance().is_some());
+    assert_eq!(host.unload(), 0);
+    assert_eq!(host.machine.verifier.take(), []);
+}
+
+/// W-23, W-24
+#[test]
+fn coalescing_is_switched_off_below_and_receive_side_scaling_is_the_nics() {
+    let bytes = std::fs::read(image::build(false).unwrap()).unwrap();
+    let host = Host::new(&Shape { rss: true, ..Shape::plain(0, 1) }, Arc::new(AtomicU64::new(0)));
+    assert!(host.nic.coalesces());
+    host.start(&bytes).unwrap();
+    assert!(!host.nic.coalesces());
+    let instance = host.instance().unwrap();
+    let general = miniports::attributes(&host.machine, instance).unwrap().general.unwrap();
+    assert!(general.rss && general.oids.contains(&OID_GEN_RECEIVE_SCALE_PARAMETERS));
+    // Whoever is above programs the NIC's table through us.
+    let mut parameters = vec![0_u8; usize::from(NDIS_SIZEOF_RECEIVE_SCALE_PARAMETERS_REVISION_1)];
+    parameters[0] = NDIS_OBJECT_TYPE_RSS_PARAMETERS;
+    parameters[1] = NDIS_RECEIVE_SCALE_PARAMETERS_REVISION_1;
+    parameters[2..4].copy_from_slice(&NDIS_SIZEOF_RECEIVE_SCALE_PARAMETERS_REVISION_1.to_ne_bytes());
+    let oid = OID_GEN_RECEIVE_SCALE_PARAMETERS;
+    let answer =
+        host.machine.enter(|| oids::request(&host.machine, instance, NdisRequestSetInformation, oid, &parameters));
+    assert_eq!(answer.status, NDIS_STATUS_SUCCESS);
+    assert_eq!(host.nic.receive_scaling(), parameters);
     assert_eq!(host.unload(), 0);
     assert_eq!(host.machine.verifier.take(), []);
 }

@@ -51,6 +51,8 @@ pub struct Shape {
     pub paired: bool,
     /// Whether the virtual device is there and started.
     pub device_started: bool,
+    /// Whether its NIC has receive side scaling.
+    pub rss: bool,
     /// Its chances come from this.
     pub seed: u64,
 }
@@ -73,6 +75,7 @@ impl Shape {
             choices: Choices::default(),
             paired: true,
             device_started: true,
+            rss: false,
             seed: seed.wrapping_mul(64).wrapping_add(number as u64),
         }
     }
@@ -140,6 +143,7 @@ impl Host {
         }
         let mut attributes = SimNic::ethernet(shape.mac, NIC_INDEX);
         attributes.mtu = shape.mtu;
+        attributes.rss = shape.rss;
         if shape.paired {
             let pairing = Value::MultiSz(vec![device.clone()]);
             machine.nt.registry.set(&bindings::key_of(&attributes.name), "UpperBindings", pairing);
