@@ -8,6 +8,7 @@ use sim_harness::consumer::coverage;
 use sim_harness::image;
 use sim_harness::kernel::host::bed::ImageBed;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let all = || AREAS.iter().flat_map(|(area, cases)| cases.iter().map(move |case| (*area, *case)));
     let mut trials: Vec<_> = all().map(|(area, case)| native(area, case)).collect();
-    let bytes = match image::build(false).map_err(|error| error.to_string()).and_then(read) {
+    let bytes = match image::build(false).map_err(|error| error.to_string()).and_then(|path| read(&path)) {
         Ok(bytes) => Arc::new(bytes),
         Err(error) => {
             eprintln!("there is no image to run the cases on: {error}");
@@ -39,8 +40,8 @@ fn main() -> ExitCode {
     conclusion.exit_code()
 }
 
-fn read(path: std::path::PathBuf) -> Result<Vec<u8>, String> {
-    std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn native(area: &str, case: Case) -> Trial {

@@ -3,15 +3,15 @@
 use ndk_types::*;
 use sim_harness::bed::{Bed, ipv4, ipv6};
 use sim_harness::conformance::pair::{Host, arrival, pass, smb, wait};
-use sim_harness::consumer::Failed;
+use sim_harness::consumer::{Failed, Listener};
 use sim_harness::image;
 use sim_harness::kernel::host::Shape;
 use sim_harness::kernel::host::bed::ImageBed;
 use std::net::{IpAddr, SocketAddr};
 
-fn bed(shapes: [Shape; 2]) -> ImageBed {
+fn bed(shapes: &[Shape; 2]) -> ImageBed {
     let bytes = std::fs::read(image::build(false).unwrap()).unwrap();
-    ImageBed::of(&bytes, 3, &shapes).unwrap()
+    ImageBed::of(&bytes, 3, shapes).unwrap()
 }
 
 fn plain() -> [Shape; 2] {
@@ -34,7 +34,7 @@ fn luid(bed: &ImageBed, host: usize) -> u64 {
 /// CN-02, OQ: a neighbour that does not answer, and a network without a way to it.
 #[test]
 fn a_neighbour_that_does_not_answer_and_a_network_without_a_route_have_statuses_of_their_own() {
-    let mut bed = bed(plain());
+    let mut bed = bed(&plain());
     let client = Host::new(&mut bed, 0);
     for (from, silent) in [(ipv4(0), ipv4(98)), (ipv6(0), ipv6(98))] {
         let before = bed.now();
@@ -51,7 +51,7 @@ fn a_neighbour_that_does_not_answer_and_a_network_without_a_route_have_statuses_
 /// A silent neighbour holds up nobody else.
 #[test]
 fn many_questions_about_silent_neighbours_do_not_hold_up_a_connect_to_another_for_ever() {
-    let mut bed = bed(plain());
+    let mut bed = bed(&plain());
     let (client, server) = (Host::new(&mut bed, 0), Host::new(&mut bed, 1));
     let listener = server.adapter.listen(smb(1)).unwrap();
     let silent: Vec<_> = (50..62)
@@ -87,7 +87,7 @@ fn a_gateway_leads_to_another_subnet() {
     let mut shapes = plain();
     shapes[1].addresses.push((far[0], 24));
     shapes[1].addresses.push((far[1], 64));
-    let mut bed = bed(shapes);
+    let mut bed = bed(&shapes);
     let interface = luid(&bed, 0);
     let ip = &bed.hosts[0].machine.clone();
     ip.enter(|| {
@@ -120,11 +120,11 @@ fn a_gateway_leads_to_another_subnet() {
 /// PNP-14: an address that goes is nobody's for new connects and listens; one that comes is.
 #[test]
 fn an_address_can_be_used_from_when_it_comes_until_it_goes() {
-    let mut bed = bed(plain());
+    let mut bed = bed(&plain());
     let (one, new) = (bed.hosts[0].clone(), IpAddr::from([10, 9, 0, 200]));
     let (machine, interface) = (&one.machine, luid(&bed, 0));
     let host = Host::new(&mut bed, 0);
-    let listen = |address| host.adapter.listen(SocketAddr::new(address, 445)).map(|listener| listener.close());
+    let listen = |address| host.adapter.listen(SocketAddr::new(address, 445)).map(Listener::close);
     let unknown = Err(Failed("NdkListen", STATUS_INVALID_ADDRESS));
     assert_eq!(listen(new), unknown);
     machine.enter(|| machine.netio.ip_helper.add_address(interface, new, 24, IpDadStateTentative));
