@@ -5,7 +5,7 @@ use crate::platform::Node;
 use crate::wire::Manners;
 use crate::world::World;
 use ndk_provider::limits::Limits;
-use ndk_types::NDK_VERSION;
+use ndk_types::{NDIS_OID, NDK_VERSION, OID_NDK_CONNECTIONS, OID_NDK_LOCAL_ENDPOINTS, OID_NDK_STATISTICS};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -29,6 +29,25 @@ pub trait Bed {
     /// The next allocation of a host fails; false where nothing can make it fail.
     fn fail_next_allocation(&mut self, _host: usize) -> bool {
         false
+    }
+
+    /// Asks one of NDK's OIDs of a host: the bytes written, or how many it would take.
+    ///
+    /// # Errors
+    /// When there is not room enough.
+    ///
+    /// # Panics
+    /// On a bed that no case runs on, which need not have it.
+    fn query(&mut self, _host: usize, oid: NDIS_OID, _room: &mut [u8]) -> Result<usize, usize> {
+        panic!("{oid:#x}: no case runs on this bed")
+    }
+
+    /// OID_NDK_SET_STATE of a host.
+    ///
+    /// # Panics
+    /// As [`Self::query`].
+    fn set_ndk(&mut self, _host: usize, enabled: bool) {
+        panic!("NDK {enabled}: no case runs on this bed")
     }
 
     /// The natively built hosts, where there are some: for what no dispatch table shows.
@@ -101,6 +120,26 @@ impl Bed for NativeBed {
 
     fn limits(&self) -> Limits {
         LIMITS
+    }
+
+    fn query(&mut self, host: usize, oid: NDIS_OID, room: &mut [u8]) -> Result<usize, usize> {
+        let port = self.world.port(host);
+        let answer = match oid {
+            OID_NDK_STATISTICS => port.query_statistics(room),
+            OID_NDK_CONNECTIONS => port.query_connections(room),
+            OID_NDK_LOCAL_ENDPOINTS => port.query_local_endpoints(room),
+            _ => panic!("{oid:#x} is none of NDK's queries"),
+        };
+        answer.map_err(|short| short.needed)
+    }
+
+    fn set_ndk(&mut self, host: usize, enabled: bool) {
+        let port = self.world.port(host);
+        if enabled {
+            port.enable();
+        } else {
+            port.disable();
+        }
     }
 
     fn native(&mut self) -> Option<&mut NativeBed> {

@@ -97,6 +97,11 @@ impl Shape {
     }
 }
 
+/// The registry key of the virtual miniport's keywords.
+fn key() -> String {
+    format!(r"{CLASS}\0010")
+}
+
 /// See the module's text.
 pub struct Host {
     /// The machine.
@@ -137,7 +142,7 @@ impl Host {
     pub fn new(shape: &Shape, clock: Arc<AtomicU64>) -> Arc<Self> {
         let machine = Machine::new(&shape.name, clock, shape.seed);
         let device = r"\DEVICE\{534F4654-4E44-4B00-8000-000000000010}".to_owned();
-        let key = format!(r"{CLASS}\0010");
+        let key = key();
         for (name, value) in &shape.keywords {
             machine.nt.registry.set(&key, name, Value::Sz(value.clone()));
         }
@@ -204,6 +209,11 @@ impl Host {
             self.machine.violation("deadlock", format!("the unload does not end; kernel threads wait for {waits}"));
             1
         })
+    }
+
+    /// Somebody changes a keyword of the virtual miniport, which looks at it when it is initialised again (PNP-08).
+    pub fn set_keyword(&self, name: &str, value: &str) {
+        self.machine.nt.registry.set(&key(), name, Value::Sz(value.to_owned()));
     }
 
     /// The instance of the virtual miniport, while there is one.

@@ -6,14 +6,17 @@ use crate::bed::Bed;
 use crate::consumer::{Adapter, Failed};
 use crate::kernel::driver::StartError;
 use crate::kernel::irql;
-use crate::kernel::ndis::pnp;
+use crate::kernel::ndis::{oids, pnp};
 use crate::kernel::netio::wsk::consumer::Consumer;
 use crate::kernel::nt::memory::PhysicalMemory;
 use crate::memory;
 use crate::wire::Manners;
 use crate::world::World;
 use ndk_provider::limits::Limits;
-use ndk_types::{NDK_ADAPTER, NDK_VERSION};
+use ndk_types::{
+    NDIS_OID, NDIS_STATUS_BUFFER_TOO_SHORT, NDIS_STATUS_SUCCESS, NDK_ADAPTER, NDK_VERSION, NdisRequestQueryInformation,
+    NdisRequestSetInformation, OID_NDK_SET_STATE,
+};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -138,6 +141,30 @@ impl Bed for ImageBed {
     fn fail_next_allocation(&mut self, host: usize) -> bool {
         self.hosts[host].machine.nt.pool.fail_after(0);
         true
+    }
+
+    /// On the direct path, at DISPATCH_LEVEL (OID-10).
+    fn query(&mut self, host: usize, oid: NDIS_OID, room: &mut [u8]) -> Result<usize, usize> {
+        let host = &self.hosts[host];
+        let instance = host.instance().expect("an instance");
+        let level = irql::Irql::Dispatch;
+        let answer = oids::direct_request(&host.machine, instance, level, NdisRequestQueryInformation, oid, room);
+        room.copy_from_slice(&answer.buffer);
+        match answer.status {
+            NDIS_STATUS_SUCCESS => Ok(answer.bytes as usize),
+            NDIS_STATUS_BUFFER_TOO_SHORT => Err(answer.needed as usize),
+            status => panic!("{oid:#x} answered {status:#x}"),
+        }
+    }
+
+    fn set_ndk(&mut self, host: usize, enabled: bool) {
+        let host = &self.hosts[host];
+        let (instance, body) = (host.instance().expect("an instance"), [u8::from(enabled)]);
+        let (answer, _) = irql::at(irql::Irql::Passive, || {
+            oids::request(&host.machine, instance, NdisRequestSetInformation, OID_NDK_SET_STATE, &body)
+        });
+        assert_eq!(answer.status, NDIS_STATUS_SUCCESS, "OID_NDK_SET_STATE");
+        host.settle();
     }
 
     fn limits(&self) -> Limits {

@@ -6,7 +6,7 @@ use crate::kernel::irql::{self, Irql};
 use crate::kernel::ndis::data_path::{protocol_return, protocol_send};
 use crate::kernel::ndis::lists::{Holder, Nbl};
 use crate::kernel::ndis::native::{NicAttributes, ProtocolAbove};
-use crate::kernel::ndis::oids;
+use crate::kernel::ndis::{oids, pnp};
 use crate::kernel::netio::ip_helper::{Interface, Resolver, frames};
 use crate::tcpip::Stack;
 use ndk_types::*;
@@ -171,6 +171,8 @@ impl ProtocolAbove for TcpIp {
             state.stack = Some(Stack::new(adapter.mac, &self.addresses, adapter.mtu as usize, self.seed));
             state.bound = Some((instance, adapter.clone()));
             (state.seen.connected, state.seen.mtu) = (adapter.connected, adapter.mtu);
+            // NDKEnabled of the bind parameters (PNP-15).
+            state.seen.ndk = pnp::is_ndk_enabled(machine, instance);
         }
         let ip = &machine.netio.ip_helper;
         ip.add_interface(Interface {
