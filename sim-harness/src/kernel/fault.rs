@@ -142,12 +142,14 @@ unsafe extern "C" fn handler(signal: i32, info: *mut libc::siginfo_t, context: *
     if signal == libc::SIGTRAP && is_breakpoint(registers.rip.wrapping_sub(1) as usize) {
         registers.rip -= 1;
     }
-    let from_image = find(registers.rip as usize).is_some() || jumped(&registers, address);
+    // Whoever runs into the guard page of an image's stack does so for the image.
+    let from_image = find(registers.rip as usize).is_some() || jumped(&registers, address) || stack::is_guard(address);
     if !from_image {
         return hand_back(signal);
     }
     let mut job = Job { cause: Cause { signal, address }, registers };
     let native = stack::native();
+    // Where image code was not entered by its border, the handler's own stack has to do.
     if native == 0 {
         look((&raw mut job).cast());
     } else {
@@ -216,6 +218,9 @@ extern "C" fn look(job: *mut c_void) {
 pub fn judge(cause: Cause, registers: &mut Registers) -> Verdict {
     let rip = registers.rip as usize;
     let Some((number, start, end)) = find(rip) else {
+        if stack::is_guard(cause.address) {
+            return Verdict::End(report("the kernel stack of 24 KiB is used up (W-44)", registers, None));
+        }
         return Verdict::End(report(&format!("a jump to {rip:#x}, where no code is"), registers, None));
     };
     let length = (end - rip).min(15);

@@ -1,4 +1,7 @@
-//! Variables that ntoskrnl exports: object types, and the bounds of a program's addresses.
+//! What ntoskrnl exports and an image does not call through a gate: variables (object types, the bounds of a program's
+//! addresses), and the probe of big stack frames, which has a convention of its own (W-41).
+
+use std::arch::naked_asm;
 
 /// Object types: nobody looks inside, each is an address of its own.
 static TYPES: [u64; 4] = [0; 4];
@@ -16,6 +19,31 @@ pub(super) fn is_thread_type(address: usize) -> bool {
     address == std::ptr::from_ref(THREAD_TYPE).addr()
 }
 
+/// Touches each page of the frame of so many bytes (RAX) that is about to be made, so that the guard page is not stepped over.
+/// Every register stays as it is.
+#[unsafe(naked)]
+unsafe extern "win64" fn probe_stack() {
+    naked_asm!(
+        "push rax",
+        "push rcx",
+        "lea rcx, [rsp + 24]",           // where the caller's stack is
+        "2:",
+        "cmp rax, {page}",
+        "jbe 3f",
+        "sub rcx, {page}",
+        "sub rax, {page}",
+        "test byte ptr [rcx], 0",
+        "jmp 2b",
+        "3:",
+        "sub rcx, rax",
+        "test byte ptr [rcx], 0",
+        "pop rcx",
+        "pop rax",
+        "ret",
+        page = const 4096,
+    )
+}
+
 /// Where a variable that an image imports is: its address goes where that of a function's gate does otherwise.
 pub(in super::super) fn variable(library: &str, name: &str) -> Option<usize> {
     if !library.eq_ignore_ascii_case("ntoskrnl.exe") {
@@ -24,6 +52,7 @@ pub(in super::super) fn variable(library: &str, name: &str) -> Option<usize> {
     let of_type = |variable: &'static &'static u64| std::ptr::from_ref(variable).expose_provenance();
     let of_number = |variable: &'static u64| std::ptr::from_ref(variable).expose_provenance();
     Some(match name {
+        "__chkstk" => probe_stack as *const () as usize,
         "PsThreadType" => of_type(&THREAD_TYPE),
         "ExEventObjectType" => of_type(&EVENT_TYPE),
         "IoFileObjectType" => of_type(&FILE_TYPE),
@@ -38,6 +67,20 @@ pub(in super::super) fn variable(library: &str, name: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// W-41
+    #[test]
+    fn the_probe_of_a_frame_keeps_every_register() {
+        let probe = variable("ntoskrnl.exe", "__chkstk").unwrap();
+        for size in [8_u64, 4096, 4097, 20_000] {
+            let (mut rax, mut rcx, mut rdx): (u64, u64, u64) = (size, 2, 3);
+            // SAFETY: the probe reads the stack below and changes nothing.
+            unsafe {
+                std::arch::asm!("call {}", in(reg) probe, inout("rax") rax, inout("rcx") rcx, inout("rdx") rdx);
+            }
+            assert_eq!((rax, rcx, rdx), (size, 2, 3));
+        }
+    }
 
     #[test]
     fn a_variable_holds_the_type_that_references_are_asked_with() {

@@ -2,12 +2,14 @@
 //!
 //! * `devices`: IoCreateDevice, symbolic links, the name space.
 //! * `irps`: a request on its way down and up a stack of devices; completion routines; cancellation.
+//! * `csq`: cancel-safe queues, which drivers keep pended requests in.
 //! * `files`: what a program does, as functions of the simulator: open, control, cancel, close.
 //!
 //! What Driver Verifier says of requests is a violation of the rule `irp`: completed twice, completed as pending, neither
 //! completed nor pended, marked pending and not returned so or the other way round, returned with another status than it was
 //! completed with, completed with a cancel routine set, more bytes than the caller has room for.
 
+mod csq;
 mod devices;
 mod files;
 mod irps;
@@ -86,5 +88,5 @@ impl Io {
 }
 
 pub(super) fn exports() -> impl IntoIterator<Item = Export> {
-    devices::exports().into_iter().chain(irps::exports())
+    devices::exports().into_iter().chain(irps::exports()).chain(csq::exports())
 }

@@ -20,6 +20,42 @@ callbacks! {
     type PIO_COMPLETION_ROUTINE = fn(DeviceObject: PDEVICE_OBJECT, Irp: PIRP, Context: PVOID) -> NTSTATUS;
 }
 
+pub type PIO_CSQ = *mut _IO_CSQ;
+pub type PIO_CSQ_IRP_CONTEXT = *mut _IO_CSQ_IRP_CONTEXT;
+
+callbacks! {
+    type PIO_CSQ_INSERT_IRP = fn(Csq: *mut _IO_CSQ, Irp: PIRP);
+    type PIO_CSQ_INSERT_IRP_EX = fn(Csq: *mut _IO_CSQ, Irp: PIRP, InsertContext: PVOID) -> NTSTATUS;
+    type PIO_CSQ_REMOVE_IRP = fn(Csq: *mut _IO_CSQ, Irp: PIRP);
+    type PIO_CSQ_PEEK_NEXT_IRP = fn(Csq: *mut _IO_CSQ, Irp: PIRP, PeekContext: PVOID) -> PIRP;
+    type PIO_CSQ_ACQUIRE_LOCK = fn(Csq: *mut _IO_CSQ, Irql: PKIRQL);
+    type PIO_CSQ_RELEASE_LOCK = fn(Csq: *mut _IO_CSQ, Irql: KIRQL);
+    type PIO_CSQ_COMPLETE_CANCELED_IRP = fn(Csq: *mut _IO_CSQ, Irp: PIRP);
+}
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct _IO_CSQ {
+    pub Type: ULONG,
+    pub CsqInsertIrp: PIO_CSQ_INSERT_IRP,
+    pub CsqRemoveIrp: PIO_CSQ_REMOVE_IRP,
+    pub CsqPeekNextIrp: PIO_CSQ_PEEK_NEXT_IRP,
+    pub CsqAcquireLock: PIO_CSQ_ACQUIRE_LOCK,
+    pub CsqReleaseLock: PIO_CSQ_RELEASE_LOCK,
+    pub CsqCompleteCanceledIrp: PIO_CSQ_COMPLETE_CANCELED_IRP,
+    pub ReservePointer: PVOID,
+}
+pub type IO_CSQ = _IO_CSQ;
+
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct _IO_CSQ_IRP_CONTEXT {
+    pub Type: ULONG,
+    pub Irp: *mut _IRP,
+    pub Csq: *mut _IO_CSQ,
+}
+pub type IO_CSQ_IRP_CONTEXT = _IO_CSQ_IRP_CONTEXT;
+
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub union _IO_STATUS_BLOCK__bindgen_ty_1 {
@@ -302,6 +338,8 @@ pub const FILE_ANY_ACCESS: ULONG = 0;
 
 const _: () = {
     use core::mem::offset_of;
+    assert!(size_of::<IO_CSQ>() == 64);
+    assert!(size_of::<IO_CSQ_IRP_CONTEXT>() == 24);
     assert!(size_of::<IO_STATUS_BLOCK>() == 16);
     assert!(size_of::<DEVICE_OBJECT>() == 336);
     assert!(offset_of!(DEVICE_OBJECT, DeviceExtension) == 0x40);
