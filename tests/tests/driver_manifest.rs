@@ -1,5 +1,5 @@
-//! The driver is built twice from one source: on Windows by its own manifest, elsewhere by the image's, with stand-ins for the wdk
-//! crates. Both name the same crates, and the stand-ins have the versions of the real ones.
+//! The drivers are built twice from one source: on Windows by their own manifests, elsewhere by their images', with stand-ins for the
+//! wdk crates. Both name the same crates, and the stand-ins have the versions of the real ones.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,27 +22,46 @@ fn section(manifest: &str, title: &str) -> BTreeMap<String, String> {
     pairs.filter(|(name, _): &(String, String)| !name.starts_with('#')).collect()
 }
 
+/// The manifests of a driver: on Windows, and off it.
+const DRIVERS: [(&str, &str); 2] = [
+    ("driver/Cargo.toml", "sim-harness/image/Cargo.toml"),
+    ("ndkping/Cargo.toml", "sim-harness/image/ndkping/Cargo.toml"),
+];
+
 #[test]
-fn both_manifests_of_the_driver_name_the_same_crates() {
-    let (driver, image) = (read("driver/Cargo.toml"), read("sim-harness/image/Cargo.toml"));
-    for title in ["dependencies", "build-dependencies"] {
-        let names = |manifest: &str| section(manifest, title).into_keys().collect::<Vec<_>>();
-        assert_eq!(names(&driver), names(&image), "[{title}]");
-        assert!(!names(&driver).is_empty());
+fn both_manifests_of_a_driver_name_the_same_crates_and_the_same_model() {
+    for (driver, image) in DRIVERS.map(|(driver, image)| (read(driver), read(image))) {
+        for title in ["dependencies", "build-dependencies"] {
+            let names = |manifest: &str| section(manifest, title).into_keys().collect::<Vec<_>>();
+            assert_eq!(names(&driver), names(&image), "[{title}]");
+            assert!(!names(&driver).is_empty());
+        }
+        let model = |manifest: &str| section(manifest, "package.metadata.wdk.driver-model").get("driver-type").cloned();
+        assert_eq!(model(&driver), model(&image));
+        assert!(model(&driver).is_some());
     }
-    for title in ["profile.dev", "profile.release"] {
-        assert_eq!(section(&driver, title).get("panic"), section(&image, title).get("panic"), "[{title}]");
-        assert_eq!(section(&driver, title).get("panic").map(String::as_str), Some("\"abort\""), "[{title}]");
+}
+
+#[test]
+fn a_panic_ends_the_machine_in_every_profile() {
+    // A member has the profiles of its workspace.
+    let image = read("sim-harness/image/Cargo.toml");
+    for driver in DRIVERS.map(|(driver, _)| read(driver)) {
+        for title in ["profile.dev", "profile.release"] {
+            assert_eq!(section(&driver, title).get("panic"), section(&image, title).get("panic"), "[{title}]");
+            assert_eq!(section(&driver, title).get("panic").map(String::as_str), Some("\"abort\""), "[{title}]");
+        }
     }
 }
 
 #[test]
 fn the_stand_ins_have_the_versions_of_the_crates_they_stand_in_for() {
-    let driver = read("driver/Cargo.toml");
-    for title in ["dependencies", "build-dependencies"] {
-        for (name, wanted) in section(&driver, title).into_iter().filter(|(name, _)| name.starts_with("wdk")) {
-            let stand_in = section(&read(&format!("sim-harness/image/{name}/Cargo.toml")), "package");
-            assert_eq!(stand_in.get("version"), Some(&wanted), "{name}");
+    for driver in DRIVERS.map(|(driver, _)| read(driver)) {
+        for title in ["dependencies", "build-dependencies"] {
+            for (name, wanted) in section(&driver, title).into_iter().filter(|(name, _)| name.starts_with("wdk")) {
+                let stand_in = section(&read(&format!("sim-harness/image/{name}/Cargo.toml")), "package");
+                assert_eq!(stand_in.get("version"), Some(&wanted), "{name}");
+            }
         }
     }
 }
