@@ -145,6 +145,11 @@ impl Adapter {
         &self.binding
     }
 
+    /// The same, to outlive the adapter.
+    pub fn shared_binding(&self) -> Shared<Binding> {
+        self.binding.clone()
+    }
+
     /// What the registry said.
     pub fn config(&self) -> &Config {
         &self.config

@@ -126,6 +126,10 @@ pub struct Binding {
     pub(crate) initialising: AtomicBool,
     /// Set when `initialising` became false.
     pub(crate) settled: Event,
+    /// A virtual miniport was initialised over it and MiniportHaltEx has not ended.
+    pub(crate) occupied: AtomicBool,
+    /// Set when `occupied` became false.
+    pub(crate) halted: Event,
     pub(crate) pause_event: AtomicPtr<c_void>,
     pub(crate) unbind_context: AtomicPtr<c_void>,
     pub(crate) unbind_work: Guarded<Option<WorkItem>>,
@@ -160,6 +164,8 @@ impl Binding {
             unstarted: AtomicBool::new(false),
             initialising: AtomicBool::new(false),
             settled: Event::try_new()?,
+            occupied: AtomicBool::new(false),
+            halted: Event::try_new()?,
             pause_event: AtomicPtr::new(null_mut()),
             unbind_context: AtomicPtr::new(null_mut()),
             unbind_work: Guarded::new(None),
@@ -222,6 +228,8 @@ impl Binding {
     pub unsafe fn attach(&self, upper: NonNull<dyn Upper>) {
         // SAFETY: the caller's promise; every use is counted by `callers`, which `detach` waits for.
         let upper: &'static dyn Upper = unsafe { upper.as_ref() };
+        self.halted.clear();
+        self.occupied.store(true, Ordering::Release);
         self.indicated.open();
         self.passed.open();
         self.callers.open();
@@ -232,6 +240,12 @@ impl Binding {
     pub fn initialised(&self) {
         self.initialising.store(false, Ordering::Release);
         self.settled.set();
+    }
+
+    /// MiniportHaltEx is at its end, and nothing of the adapter is left: an unbind may go on.
+    pub fn vacated(&self) {
+        self.occupied.store(false, Ordering::Release);
+        self.halted.set();
     }
 
     /// The adapter above goes: no call of ours is inside it afterwards. PASSIVE_LEVEL, not from inside an `Upper` method.

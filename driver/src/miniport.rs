@@ -148,7 +148,10 @@ ndk_types::abi! {
         if let Some(adapter) = NonNull::new(context.cast::<Adapter>()) {
             // SAFETY: the block that MiniportInitializeEx gave away, halted once.
             let adapter = unsafe { Block::from_raw(adapter) };
+            let binding = adapter.shared_binding();
             adapter.close();
+            drop(adapter);
+            binding.vacated();
         }
     }
 

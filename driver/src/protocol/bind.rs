@@ -160,10 +160,15 @@ pub fn start(binding: &Shared<Binding>) -> NDIS_STATUS {
         return NDIS_STATUS_SUCCESS;
     }
     // Once at a time: a device may be enabled again while its first initialisation is still to come.
-    if binding.initialising.swap(true, Ordering::AcqRel) {
+    if binding.initialising.swap(true, Ordering::SeqCst) {
         return NDIS_STATUS_SUCCESS;
     }
     binding.settled.clear();
+    // An unbind that begins after this look finds it initialising, and waits.
+    if !binding.unbind_context.load(Ordering::SeqCst).is_null() {
+        binding.initialised();
+        return NDIS_STATUS_SUCCESS;
+    }
     let own = core::ptr::from_ref::<Binding>(binding).cast_mut().cast();
     let name = binding.name.with(|name| *name);
     let mut name = counted(&name);

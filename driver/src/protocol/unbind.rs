@@ -19,7 +19,7 @@ use ndk_types::{
 /// # Safety
 /// From ProtocolUnbindAdapterEx, once, with its context.
 pub unsafe fn begin(binding: &Binding, context: NDIS_HANDLE) {
-    binding.unbind_context.store(context, Ordering::Release);
+    binding.unbind_context.store(context, Ordering::SeqCst);
     let own: *mut c_void = core::ptr::from_ref(binding).cast_mut().cast();
     binding.unbind_work.with(|work| {
         if let Some(work) = work {
@@ -57,7 +57,7 @@ fn run(binding: Shared<Binding>) {
 
 /// Ends the virtual miniport, however far it has come.
 fn take_down(binding: &Binding) {
-    if binding.initialising.load(Ordering::Acquire) {
+    if binding.initialising.load(Ordering::SeqCst) {
         let name = binding.name.with(|name| *name);
         let mut name = bind::counted(&name);
         // SAFETY: the miniport driver's handle and a counted name, both valid during the call.
@@ -70,8 +70,12 @@ fn take_down(binding: &Binding) {
         binding.settled.wait();
     }
     if let Some(miniport) = binding.with_upper(|upper| upper.miniport()) {
-        // SAFETY: the handle of an initialised miniport; returns after MiniportHaltEx, which detaches.
+        // SAFETY: the handle of an initialised miniport; returns after MiniportHaltEx, or refuses since that runs already.
         unsafe { NdisIMDeInitializeDeviceInstance(miniport) };
+    }
+    if binding.occupied.load(Ordering::Acquire) {
+        // Somebody disabled its device at this moment, and frames of ours are in use until the end of that.
+        binding.halted.wait();
     }
 }
 
