@@ -107,6 +107,8 @@ pub(super) struct Miniport {
     pub(super) indicated: usize,
     pub(super) regular: Option<Asked>,
     pub(super) above: Option<Arc<dyn ProtocolAbove>>,
+    /// Somebody halts it.
+    pub(super) halting: bool,
     pub(super) ndk_enabled: bool,
     /// NDK_ADAPTERs that are open, as exposed addresses.
     pub(super) ndk_open: Vec<usize>,
@@ -260,6 +262,7 @@ impl Miniport {
             indicated: 0,
             regular: None,
             above: None,
+            halting: false,
             ndk_enabled: false,
             ndk_open: Vec::new(),
         }

@@ -251,12 +251,28 @@ fn paused(machine: &Machine, number: usize) {
     }
 }
 
-/// Unbinds the protocols above, pauses and halts an instance. PASSIVE_LEVEL.
+/// Unbinds the protocols above and NDK's consumers, pauses and halts an instance; once: who comes second waits for the first.
+/// PASSIVE_LEVEL.
 pub(super) fn halt(machine: &Arc<Machine>, number: usize, action: NDIS_HALT_ACTION) {
-    let above = machine.adapters().miniports.get_mut(&number).and_then(|miniport| miniport.above.take());
+    let first = machine.adapters().miniports.get_mut(&number).map(|miniport| {
+        let first = !std::mem::replace(&mut miniport.halting, true);
+        (first, miniport.above.take(), miniport.ndk_open.len())
+    });
+    let Some((first, above, consumers)) = first else { return };
+    let watched = machine.clone();
+    if !first {
+        machine.wait("a halt under way", None, move || !watched.adapters().miniports.contains_key(&number));
+        return;
+    }
     if let Some(above) = above {
         above.unbound(machine, number);
+        if consumers > 0 {
+            above.ndk_changed(machine, false);
+        }
     }
+    machine.wait("the NDK_ADAPTERs of an instance that goes", None, move || {
+        watched.adapters().miniports.get(&number).is_none_or(|one| one.ndk_open.is_empty())
+    });
     pause(machine, number);
     let open = {
         let mut state = machine.adapters();
@@ -355,7 +371,8 @@ ndk_types::abi! {
 
     unsafe extern "C" fn ndis_im_de_initialize_device_instance(number: NDIS_HANDLE) -> NDIS_STATUS {
         let (machine, number) = (Machine::current(), number.addr());
-        let known = machine.adapters().miniports.get(&number).is_some_and(|one| one.initialised && one.edge != Edge::Gone);
+        // One that is being halted by somebody else is no instance any more: the driver cannot rely on waiting here for that.
+        let known = machine.adapters().miniports.get(&number).is_some_and(|one| one.initialised && !one.halting);
         if !known {
             return NDIS_STATUS_FAILURE;
         }

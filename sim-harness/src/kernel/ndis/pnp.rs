@@ -195,6 +195,9 @@ ndk_types::abi! {
         if !given.NetPnPEvent.Buffer.is_null() || given.NetPnPEvent.BufferLength != 0 {
             machine.violation("PNP-01", "an NDK event has a buffer");
         }
+        if machine.take_failure("NdisMNetPnPEvent") {
+            return NDIS_STATUS_RESOURCES;
+        }
         ndk_event(&machine, instance, code == NetEventNDKEnable);
         NDIS_STATUS_SUCCESS
     }
