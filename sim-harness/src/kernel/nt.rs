@@ -23,10 +23,12 @@ pub mod pool;
 pub mod printf;
 pub mod queued_locks;
 pub mod registry;
+pub mod resources;
 pub mod rundown;
 pub mod runtime;
 pub mod security;
 pub mod strings;
+pub mod system;
 pub mod threads;
 pub mod time;
 pub mod timers;
@@ -64,6 +66,7 @@ pub struct Nt {
     threads: threads::Threads,
     doors: lookaside::Doors,
     tracing: etw::Tracing,
+    resources: resources::Resources,
     /// The files of its disk.
     pub disk: zw::Disk,
     /// Held while a wait is found to be over and takes what ended it.
@@ -87,6 +90,7 @@ impl Nt {
             threads: threads::Threads::default(),
             doors: lookaside::Doors::default(),
             tracing: etw::Tracing::default(),
+            resources: resources::Resources::default(),
             disk: zw::Disk::default(),
             dispatcher: Mutex::default(),
             interlock: Mutex::default(),
@@ -145,6 +149,7 @@ impl Nt {
         leaks.extend(self.threads.leaks());
         leaks.extend(self.doors.leaks());
         leaks.extend(self.tracing.leaks());
+        leaks.extend(self.resources.leaks());
         leaks
     }
 }
@@ -168,7 +173,9 @@ pub fn exports() -> Vec<Export> {
     all.extend(printf::exports());
     all.extend(queued_locks::exports());
     all.extend(rundown::exports());
+    all.extend(resources::exports());
     all.extend(security::exports());
+    all.extend(system::exports());
     all.extend(strings::exports());
     all.extend(threads::exports());
     all.extend(time::exports());

@@ -136,3 +136,42 @@ imports! {
     fn EtwActivityIdControl(Code: ULONG, ActivityId: *mut [u8; 16]) -> NTSTATUS;
     fn IoWMIRegistrationControl(DeviceObject: PDEVICE_OBJECT, Action: ULONG) -> NTSTATUS;
 }
+
+imports! {
+    "ntoskrnl.exe";
+
+    // The system.
+    fn KeBugCheck(BugCheckCode: ULONG) -> !;
+    fn ExRaiseStatus(Status: NTSTATUS) -> !;
+    fn RtlGetVersion(VersionInformation: PULONG) -> NTSTATUS;
+    fn PsGetVersion(MajorVersion: PULONG, MinorVersion: PULONG, BuildNumber: PULONG, CSDVersion: PUNICODE_STRING) -> BOOLEAN;
+    fn ExGetPreviousMode() -> KPROCESSOR_MODE;
+    fn IoGetCurrentProcess() -> PEPROCESS;
+    fn ExUuidCreate(Uuid: *mut [u8; 16]) -> NTSTATUS;
+    fn RtlRandomEx(Seed: PULONG) -> ULONG;
+    fn ExQueueWorkItem(WorkItem: PWORK_QUEUE_ITEM, QueueType: WORK_QUEUE_TYPE);
+
+    // Resources: locks that several may share.
+    fn ExInitializeResourceLite(Resource: PVOID) -> NTSTATUS;
+    fn ExDeleteResourceLite(Resource: PVOID) -> NTSTATUS;
+    fn ExAcquireResourceExclusiveLite(Resource: PVOID, Wait: BOOLEAN) -> BOOLEAN;
+    fn ExAcquireResourceSharedLite(Resource: PVOID, Wait: BOOLEAN) -> BOOLEAN;
+    fn ExReleaseResourceLite(Resource: PVOID);
+    fn ExIsResourceAcquiredExclusiveLite(Resource: PVOID) -> BOOLEAN;
+    fn ExIsResourceAcquiredSharedLite(Resource: PVOID) -> ULONG;
+
+    // What WPP looks for by name.
+    fn WmiTraceMessage(LoggerHandle: ULONG64, MessageFlags: ULONG, MessageGuid: *const [u8; 16], MessageNumber: USHORT) -> NTSTATUS;
+    fn WmiQueryTraceInformation(Class: i32, Information: PVOID, Length: ULONG, RequiredLength: PULONG, Buffer: PVOID) -> NTSTATUS;
+    fn EtwRegisterClassicProvider(Provider: *const [u8; 16], Type: ULONG, Callback: PVOID, Context: PVOID, RegHandle: PULONG64) -> NTSTATUS;
+}
+
+/// A work item of the old kind.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct WORK_QUEUE_ITEM {
+    pub List: LIST_ENTRY,
+    pub WorkerRoutine: Option<unsafe extern "win64" fn(PVOID)>,
+    pub Parameter: PVOID,
+}
+pub type PWORK_QUEUE_ITEM = *mut WORK_QUEUE_ITEM;

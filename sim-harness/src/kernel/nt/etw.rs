@@ -8,8 +8,13 @@ use crate::exports;
 use crate::kernel::Machine;
 use crate::kernel::export::Export;
 use crate::kernel::irql::Irql;
-use crate::kernel::wdk::{BOOLEAN, NTSTATUS, PDEVICE_OBJECT, PULONG64, PVOID, UCHAR, ULONG, ULONG64, ULONGLONG};
-use ndk_types::{STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_SUCCESS};
+use crate::kernel::wdk::{
+    BOOLEAN, NTSTATUS, PDEVICE_OBJECT, PULONG, PULONG64, PVOID, UCHAR, ULONG, ULONG64, ULONGLONG, USHORT,
+};
+use ndk_types::{
+    STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED,
+    STATUS_SUCCESS,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_void;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -143,6 +148,37 @@ ndk_types::abi! {
         STATUS_SUCCESS
     }
 
+    unsafe extern "C" fn etw_register_classic_provider(
+        _provider: *const [u8; 16],
+        _kind: ULONG,
+        _callback: PVOID,
+        _context: PVOID,
+        _handle: PULONG64,
+    ) -> NTSTATUS {
+        // WPP goes on without.
+        STATUS_NOT_SUPPORTED
+    }
+
+    /// The message's arguments follow, and nobody reads them.
+    unsafe extern "C" fn wmi_trace_message(
+        _logger: ULONG64,
+        _flags: ULONG,
+        _message: *const [u8; 16],
+        _number: USHORT,
+    ) -> NTSTATUS {
+        STATUS_SUCCESS
+    }
+
+    unsafe extern "C" fn wmi_query_trace_information(
+        _class: i32,
+        _information: PVOID,
+        _length: ULONG,
+        _needed: PULONG,
+        _buffer: PVOID,
+    ) -> NTSTATUS {
+        STATUS_NOT_SUPPORTED
+    }
+
     unsafe extern "C" fn io_wmi_registration_control(device: PDEVICE_OBJECT, action: ULONG) -> NTSTATUS {
         let machine = Machine::current();
         let mut state = machine.nt.tracing.state();
@@ -194,6 +230,9 @@ pub(super) fn exports() -> impl IntoIterator<Item = Export> {
         EtwProviderEnabled <= High = etw_provider_enabled,
         EtwActivityIdControl <= High = etw_activity_id_control,
         IoWMIRegistrationControl <= Passive = io_wmi_registration_control,
+        EtwRegisterClassicProvider <= Passive = etw_register_classic_provider,
+        WmiTraceMessage <= High = wmi_trace_message,
+        WmiQueryTraceInformation <= Passive = wmi_query_trace_information,
     };
     let address = nothing as *const () as usize;
     let recorder = move |name| Export { library: "WppRecorder.sys", name, address, max_irql: Irql::High };

@@ -127,6 +127,11 @@ pub fn current() -> usize {
     OBJECT.get()
 }
 
+/// Whether this thread is in a critical region: normal kernel APCs are disabled.
+pub(super) fn in_critical_region() -> bool {
+    REGIONS.get() > 0
+}
+
 /// This thread owns so many mutexes more.
 pub(super) fn owns(more: i32) {
     OWNED.set(OWNED.get() + more);
