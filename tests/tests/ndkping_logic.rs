@@ -40,6 +40,15 @@ fn percentiles_are_samples_at_their_nearest_rank() {
     let mut hundred: Vec<u64> = (1..=100).rev().collect();
     let wanted = Latency { count: 100, min: 1, average: 50, max: 100, p50: 50, p99: 99 };
     assert_eq!(latency::summarise(&mut hundred), wanted);
+    // Any order, with equal ones.
+    for count in 1..70_u64 {
+        let mut mixed: Vec<u64> = (0..count).map(|at| at.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 23).collect();
+        let mut sorted = mixed.clone();
+        sorted.sort_unstable();
+        let said = latency::summarise(&mut mixed);
+        assert_eq!((&mixed, said.min, said.max), (&sorted, sorted[0], sorted[count as usize - 1]));
+        assert_eq!(said.p50, sorted[count.div_ceil(2) as usize - 1], "{count}");
+    }
     let mut large = [u64::MAX; 3];
     assert_eq!(latency::summarise(&mut large).average, u64::MAX);
 }
