@@ -8,6 +8,8 @@ pub mod traffic;
 
 use crate::binding::{Binding, Upper};
 use crate::config::Config;
+use crate::config::keywords::{ROCE_FRAME_SIZE, ROCE_HEADERS, active_frame_size};
+use crate::event_log;
 use crate::kernel::Block;
 use crate::miniport::ETHERNET_HEADER;
 use crate::miniport::ndk::NdkSwitch;
@@ -34,9 +36,6 @@ use traffic::Traffic;
 const RECEIVE_FLAGS_RESOURCES: u32 = 2;
 /// DISPATCH_LEVEL, the same bit for receives, returns, sends and completions.
 const FLAGS_DISPATCH_LEVEL: u32 = 1;
-
-/// IPv6, UDP, BTH, RETH or the longest AETH, ICRC: what a RoCE frame has besides its payload.
-const ROCE_HEADERS: u32 = 40 + 8 + 12 + 20 + 4;
 
 /// One miniport instance.
 pub struct Adapter {
@@ -87,6 +86,11 @@ impl Adapter {
         config: Config,
         binding: Shared<Binding>,
     ) -> Result<Block<Self>, NDIS_STATUS> {
+        // INF-08
+        let active = active_frame_size(config.roce_frame_size, mtu(&binding, &config));
+        if active != config.roce_frame_size {
+            event_log::note_frame_size(ROCE_FRAME_SIZE.name, active);
+        }
         // IP Helper's answers say what RDMA may send: no more than the largest RoCE frame either.
         let rdma_mtu = mtu(&binding, &config).min(config.roce_frame_size.saturating_add(ROCE_HEADERS));
         // SAFETY: the caller's handle.

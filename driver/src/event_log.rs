@@ -73,6 +73,11 @@ pub fn note_keyword(name: &str, value: u32) {
     write(0xA000_0004_u32.cast_signed(), value, name);
 }
 
+/// RoCE frames are smaller than the keyword says (INF-08): the size that is active, and the keyword's name. PASSIVE_LEVEL.
+pub fn note_frame_size(name: &str, active: u32) {
+    write(0xA000_0005_u32.cast_signed(), active, name);
+}
+
 fn write(error_code: i32, number: u32, reason: &str) {
     let Some(driver) = NonNull::new(entry::driver_object()) else { return };
     // SAFETY: IoAllocateErrorLogEntry: our driver object, a size within the limit, at or below DISPATCH_LEVEL.

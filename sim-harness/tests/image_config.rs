@@ -5,8 +5,8 @@ use sim_harness::conformance::pair::{self, Pair, results};
 use sim_harness::image;
 use sim_harness::kernel::host::bed::ImageBed;
 use sim_harness::kernel::host::{Host, Shape};
-use sim_harness::kernel::ndis::bindings;
 use sim_harness::kernel::ndis::native::Nic;
+use sim_harness::kernel::ndis::{bindings, miniports};
 use sim_harness::kernel::nt::registry::Value;
 use sim_harness::kernel::stack;
 use sim_harness::memory::within;
@@ -47,6 +47,50 @@ fn keywords_that_are_absurd_get_their_defaults_and_a_line_each_in_the_event_log(
     let technology = r#"event log: 0xa0000004 [1] "*NetworkDirectTechnology""#;
     assert_eq!(lines, [technology, r#"event log: 0xa0000004 [9000] "*JumboPacket""#]);
     end(&host);
+}
+
+/// INF-07, INF-08, INF-09: a frame size that the packets have no room for is not the active one, and the event log says which is;
+/// a change of a keyword holds from the next start of the miniport on.
+#[test]
+fn the_active_frame_size_is_the_largest_that_fits_and_is_logged_when_it_is_not_the_one_configured() {
+    let mut shape = Shape::plain(0, 1).with_mtu(9000);
+    shape.set("*NetworkDirectRoCEFrameSize", "4096");
+    shape.set("*JumboPacket", "1514");
+    let host = started(&shape, |_| ());
+    let logged = |host: &Host| host.machine.log_lines().iter().filter(|line| line.starts_with("event log")).count();
+    let line = r#"event log: 0xa0000005 [1024] "*NetworkDirectRoCEFrameSize""#;
+    assert!(host.machine.log_lines().iter().any(|one| one == line), "{:?}", host.machine.log_lines());
+    let key = host.key.clone();
+    host.machine.nt.registry.set(&key, "*JumboPacket", Value::Sz("9014".to_owned()));
+    miniports::disable_device(&host.machine, &host.device);
+    host.settle();
+    miniports::enable_device(&host.machine, &host.device);
+    host.settle();
+    assert!(host.instance().is_some());
+    assert_eq!(logged(&host), 1, "4096 fits now");
+    end(&host);
+}
+
+/// INF-10, INF-11, REG-08
+#[test]
+fn network_direct_is_an_integer_that_switches_ndk_off_and_leaves_the_capabilities() {
+    let ndk = |value: Option<&str>| {
+        let mut shape = Shape::plain(0, 1);
+        shape.keywords.retain(|(name, _)| *name != "*NetworkDirect");
+        if let Some(value) = value {
+            shape.set("*NetworkDirect", value);
+        }
+        let host = started(&shape, |_| ());
+        let ndk = miniports::attributes(&host.machine, host.instance().unwrap()).unwrap().ndk.unwrap();
+        end(&host);
+        (ndk.enabled, ndk.limits)
+    };
+    let on = ndk(Some("1"));
+    assert!(on.0 && on.1[0] > 0);
+    assert_eq!(ndk(Some("0")), (false, on.1));
+    for default in [None, Some("7"), Some("on")] {
+        assert_eq!(ndk(default), on, "{default:?}");
+    }
 }
 
 /// NdisReadConfiguration gives a value as it is, whatever was asked for.

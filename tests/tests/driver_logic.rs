@@ -28,7 +28,9 @@ mod turn;
 use classify::{HEADERS, is_roce, linear};
 use device_name::{DeviceName, UNITS};
 use generator::{Generator, SECRET, block};
-use keywords::{JUMBO_PACKET, Keyword, NETWORK_DIRECT, ROCE_FRAME_SIZE, Reading, TECHNOLOGY};
+use keywords::{
+    JUMBO_PACKET, Keyword, NETWORK_DIRECT, ROCE_FRAME_SIZE, ROCE_HEADERS, Reading, TECHNOLOGY, active_frame_size,
+};
 use ndk_types::{
     NDIS_LINK_PARAMETERS, NDIS_NDK_STATISTICS_INFO, OID_802_3_MULTICAST_LIST, OID_GEN_LINK_PARAMETERS, OID_GEN_RCV_OK,
     OID_GEN_RECEIVE_SCALE_PARAMETERS, OID_NDK_SET_STATE, OID_NDK_STATISTICS,
@@ -425,4 +427,15 @@ fn what_the_drivers_generator_draws_follows_from_its_secret_and_the_times() {
     let [long, _] = one;
     assert!(long[..SECRET] != long[SECRET..2 * SECRET] && long[2 * SECRET..] != [0; 6]);
     assert_eq!(draw(0, [5, 6], 3)[0], long[..3]);
+}
+
+/// INF-07
+#[test]
+fn the_active_frame_size_is_the_largest_step_that_is_configured_and_fits() {
+    assert_eq!(active_frame_size(4096, 9000), 4096);
+    assert_eq!(active_frame_size(1024, 9000), 1024);
+    assert_eq!(active_frame_size(4096, 1500), 1024);
+    assert_eq!(active_frame_size(4096, 1024 + ROCE_HEADERS), 1024);
+    assert_eq!(active_frame_size(4096, 1023 + ROCE_HEADERS), 512);
+    assert_eq!((active_frame_size(256, 9000), active_frame_size(4096, 100)), (256, 256));
 }

@@ -26,6 +26,16 @@ pub const ROCE_FRAME_SIZE: Keyword = Keyword {
     accepts: |value| matches!(value, 256 | 512 | 1024 | 2048 | 4096),
 };
 
+/// IPv6, UDP, BTH, RETH or the longest AETH, ICRC: what a RoCE frame has besides its payload, in an IP packet.
+pub const ROCE_HEADERS: u32 = 40 + 8 + 12 + 20 + 4;
+
+/// INF-07: the largest of InfiniBand's steps that is configured and fits into IP packets of `mtu` bytes; the smallest, where
+/// none fits.
+pub fn active_frame_size(configured: u32, mtu: u32) -> u32 {
+    let fits = |step: &u32| *step <= configured && step.saturating_add(ROCE_HEADERS) <= mtu;
+    [4096, 2048, 1024, 512].into_iter().find(fits).unwrap_or(256)
+}
+
 /// The largest Ethernet frame with its header, without its FCS.
 pub const JUMBO_PACKET: Keyword =
     Keyword { name: "*JumboPacket", default: 1514, accepts: |value| matches!(value, 1514 | 4088 | 9014) };

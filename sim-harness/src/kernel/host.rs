@@ -114,6 +114,8 @@ pub struct Host {
     pub nic_handle: usize,
     /// The virtual device's name.
     pub device: String,
+    /// The registry key of its keywords.
+    pub key: String,
     driver: Mutex<Option<Driver>>,
     timer: Mutex<Option<u64>>,
 }
@@ -158,7 +160,7 @@ impl Host {
             name: device.clone(),
             luid: 6 << 48 | u64::from(INDEX) << 24,
             index: INDEX,
-            key,
+            key: key.clone(),
             started: shape.device_started,
         };
         miniports::add_device(&machine, virtual_device);
@@ -170,7 +172,7 @@ impl Host {
         let tcpip = TcpIp::new(shape.addresses.clone(), shape.seed);
         machine.ndis.adapters.set_above(tcpip.clone());
         let (driver, timer) = (Mutex::new(None), Mutex::new(None));
-        Arc::new(Self { machine, tcpip, nic, nic_handle, device, driver, timer })
+        Arc::new(Self { machine, tcpip, nic, nic_handle, device, key, driver, timer })
     }
 
     /// Loads and starts the driver, and lets what follows from that happen: the bind, the initialisation, the restart.
