@@ -439,3 +439,28 @@ fn a_larger_mtu_of_the_nic_changes_nothing_until_the_next_bind() {
     transfers(&mut bed, 100_000, |_| ());
     ends(bed);
 }
+
+/// D1: the MTU above is what both the NIC and `*JumboPacket` carry; RDMA's is no more, and no more than its own keyword.
+#[test]
+fn whatever_the_nic_and_the_keywords_say_of_frames_both_kinds_of_traffic_pass() {
+    let all = [
+        (1500, "9014", "4096"),
+        (4000, "1514", "256"),
+        (4000, "4088", "2048"),
+        (9000, "9014", "4096"),
+        (9000, "4088", "1024"),
+    ];
+    for (mtu, jumbo, frame) in all {
+        let shapes = [0, 1].map(|number| {
+            let mut shape = Shape { mtu, ..Shape::plain(number, 14) };
+            shape.set("*JumboPacket", jumbo);
+            shape.set("*NetworkDirectRoCEFrameSize", frame);
+            shape
+        });
+        let mut bed = ImageBed::of(image(), 14, &shapes).unwrap();
+        let above = mtu.min(jumbo.parse::<u32>().unwrap() - 14);
+        assert!(bed.hosts.iter().all(|host| host.tcpip.seen().mtu == above), "{mtu} {jumbo}");
+        transfers(&mut bed, 200_000, |_| ());
+        ends(bed);
+    }
+}

@@ -55,6 +55,7 @@ struct Blocks {
     freed: VecDeque<(usize, Block)>,
     count: u64,
     fail_at: Option<u64>,
+    failures: u64,
     frees: u64,
     forget_at: Option<u64>,
     history: Option<Vec<(u32, usize)>>,
@@ -78,6 +79,11 @@ impl Pool {
     pub fn fail_after(&self, after: u64) {
         let mut blocks = self.blocks();
         blocks.fail_at = Some(blocks.count + after);
+    }
+
+    /// Allocations that were made to fail so far.
+    pub fn failures(&self) -> u64 {
+        self.blocks().failures
     }
 
     /// The next free but `after` is not done, once: a leak as of a driver that forgets it.
@@ -111,6 +117,7 @@ impl Pool {
         }
         if blocks.fail_at == Some(number) {
             blocks.fail_at = None;
+            blocks.failures += 1;
             return None;
         }
         let size = bytes.max(1).next_multiple_of(ALIGNMENT);
@@ -213,6 +220,7 @@ mod tests {
         assert_eq!(pool.free(&memory, under, 0), Err(BadFree::Underrun));
         pool.fail_after(1);
         assert!(pool.allocate(&memory, 1, 1, true).is_some() && pool.allocate(&memory, 1, 1, true).is_none());
+        assert_eq!(pool.failures(), 1);
         assert_eq!((pool.live().len(), tag_text(u32::from_le_bytes(*b"Sndk")).as_str()), (1, "Sndk"));
     }
 
