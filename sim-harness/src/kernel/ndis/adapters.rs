@@ -31,6 +31,8 @@ pub(super) struct Lower {
     pub(super) binding: Option<usize>,
     /// A pause of it is over.
     pub(super) paused: bool,
+    /// Somebody unbinds what is bound to it.
+    pub(super) leaving: bool,
 }
 
 /// A binding of the driver's protocol to a NIC.

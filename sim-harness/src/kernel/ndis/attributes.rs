@@ -229,3 +229,90 @@ pub(super) fn exports() -> impl IntoIterator<Item = Export> {
         NdisMSetMiniportAttributes <= Passive = ndis_m_set_miniport_attributes,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::ndis::adapters::{Device, Miniport};
+    use std::ptr;
+    use std::sync::Arc;
+
+    const NUMBER: usize = 7;
+
+    /// A machine with an instance that is being initialised, and has set its other attributes.
+    fn machine() -> Arc<Machine> {
+        let machine = Machine::new("attributes", Arc::default(), 1);
+        let device = Device { name: "one".to_owned(), luid: 1, index: 1, key: String::new(), started: true };
+        machine.adapters().miniports.insert(NUMBER, Miniport::new(device));
+        if let Some(one) = machine.adapters().miniports.get_mut(&NUMBER) {
+            one.seen.registered = true;
+            one.seen.general = Some(General {
+                mtu: 1500,
+                mac: [2; 6],
+                connected: true,
+                speed: 1,
+                oids: Vec::new(),
+                packet_filters: 0,
+                mac_options: 0,
+                max_multicast: 0,
+                rss: false,
+            });
+        }
+        machine
+    }
+
+    fn header(kind: u8, revision: u8, size: u16) -> NDIS_OBJECT_HEADER {
+        NDIS_OBJECT_HEADER { Type: kind, Revision: revision, Size: size }
+    }
+
+    /// What is wrong with NDK attributes that `change` has changed; whether they were taken.
+    fn broken(
+        machine: &Arc<Machine>,
+        change: impl FnOnce(&mut NDIS_NDK_CAPABILITIES, &mut NDK_ADAPTER_INFO, &mut NDIS_MINIPORT_ADAPTER_NDK_ATTRIBUTES),
+    ) -> (bool, Vec<&'static str>) {
+        let mut info = NDK_ADAPTER_INFO { FRMRPageCount: 16, ..NDK_ADAPTER_INFO::default() };
+        // SAFETY: integers and a pointer, for which zero is a value.
+        let mut capabilities: NDIS_NDK_CAPABILITIES = unsafe { std::mem::zeroed() };
+        capabilities.Header =
+            header(NDIS_OBJECT_TYPE_DEFAULT, NDIS_NDK_CAPABILITIES_REVISION_1, NDIS_SIZEOF_NDK_CAPABILITIES_REVISION_1);
+        capabilities.NdkInfo = &raw mut info;
+        let mut attributes = NDIS_MINIPORT_ADAPTER_NDK_ATTRIBUTES {
+            Header: header(
+                NDIS_OBJECT_TYPE_MINIPORT_ADAPTER_NDK_ATTRIBUTES,
+                NDIS_MINIPORT_ADAPTER_NDK_ATTRIBUTES_REVISION_1,
+                NDIS_SIZEOF_MINIPORT_ADAPTER_NDK_ATTRIBUTES_REVISION_1,
+            ),
+            Enabled: 1,
+            NdkCapabilities: &raw mut capabilities,
+        };
+        change(&mut capabilities, &mut info, &mut attributes);
+        let (handle, given) = (ptr::without_provenance_mut(NUMBER), (&raw mut attributes).cast());
+        // SAFETY: the call's contract but for what `change` has broken on purpose; nothing wrong is followed.
+        let status = machine.enter(|| unsafe { ndis_m_set_miniport_attributes(handle, given) });
+        (status == NDIS_STATUS_SUCCESS, machine.verifier.take().iter().map(|violation| violation.rule).collect())
+    }
+
+    /// REG-09, REG-13, REG-14, REG-18: each broken on purpose.
+    #[test]
+    fn ndk_attributes_are_held_against_their_pages() {
+        assert_eq!(broken(&machine(), |_, _, _| ()), (true, vec![]));
+        assert_eq!(broken(&machine(), |_, _, given| given.NdkCapabilities = ptr::null_mut()), (false, vec!["REG-09"]));
+        assert_eq!(broken(&machine(), |given, _, _| given.NdkInfo = ptr::null_mut()), (false, vec!["REG-09"]));
+        let (_, rules) = broken(&machine(), |given, _, _| given.Header.Size -= 8);
+        assert!(rules.contains(&"REG-09"), "{rules:?}");
+        assert_eq!(broken(&machine(), |given, _, _| given.MissingCounterMask = 1), (true, vec!["REG-13"]));
+        assert_eq!(broken(&machine(), |_, info, _| info.FRMRPageCount = 15), (true, vec!["REG-14"]));
+        assert_eq!(broken(&machine(), |given, _, _| given.Flags = 1), (true, vec!["REG-18"]));
+    }
+
+    /// REG-07, broken: NDK attributes before the general ones, or after the initialisation.
+    #[test]
+    fn ndk_attributes_come_after_the_general_ones_and_in_the_initialisation() {
+        let early = machine();
+        early.adapters().miniports.values_mut().for_each(|one| one.seen.general = None);
+        assert_eq!(broken(&early, |_, _, _| ()), (false, vec!["REG-07"]));
+        let late = machine();
+        late.adapters().miniports.values_mut().for_each(|one| one.initialised = true);
+        assert_eq!(broken(&late, |_, _, _| ()), (false, vec!["REG-07"]));
+    }
+}

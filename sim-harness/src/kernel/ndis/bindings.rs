@@ -40,7 +40,7 @@ pub fn nic_handle(machine: &Machine) -> usize {
 
 /// A NIC appears; a protocol that is registered is offered it, on a kernel thread.
 pub fn add_nic(machine: &Arc<Machine>, number: usize, nic: Arc<dyn Nic>) {
-    machine.adapters().nics.insert(number, Lower { nic, binding: None, paused: false });
+    machine.adapters().nics.insert(number, Lower { nic, binding: None, paused: false, leaving: false });
     if machine.ndis.registrations.protocol().is_some() {
         let owner = machine.clone();
         machine.thread("a bind", move || offer(&owner, number));
@@ -333,9 +333,18 @@ pub fn set_power(machine: &Arc<Machine>, binding: usize, state: NET_DEVICE_POWER
     status
 }
 
-/// Unbinds what is bound to a NIC. PASSIVE_LEVEL; returns when the unbind is complete.
+/// Unbinds what is bound to a NIC, once: who comes second waits for the first. PASSIVE_LEVEL; returns when the unbind is complete.
 pub fn unbind_nic(machine: &Arc<Machine>, nic: usize) {
     let Some(binding) = machine.ndis.adapters.binding_of(nic) else { return };
+    let under_way =
+        machine.adapters().nics.get_mut(&nic).is_some_and(|lower| std::mem::replace(&mut lower.leaving, true));
+    if under_way {
+        let watched = machine.clone();
+        machine.wait("an unbind under way", None, move || {
+            watched.adapters().nics.get(&nic).is_none_or(|lower| !lower.leaving)
+        });
+        return;
+    }
     pause(machine, binding);
     let protocol = machine.ndis.registrations.protocol();
     let Some(unbind) = protocol.and_then(|protocol| protocol.UnbindAdapterHandlerEx) else { return };
@@ -366,7 +375,7 @@ pub fn unbind_nic(machine: &Arc<Machine>, nic: usize) {
     state.unbinds.remove(&operation);
     let left = state.bindings.contains_key(&binding);
     if let Some(lower) = state.nics.get_mut(&nic) {
-        lower.binding = None;
+        (lower.binding, lower.leaving) = (None, false);
     }
     drop(state);
     if left {
