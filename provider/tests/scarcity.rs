@@ -171,6 +171,7 @@ fn port() -> Shared<Port<Nothing>> {
 }
 
 /// What can fail, fails at create time.
+/// ADP-06: an adapter, and everything under it.
 #[test]
 fn a_create_without_memory_says_so_and_leaves_nothing() {
     let before = LIVE.get();

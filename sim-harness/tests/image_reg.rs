@@ -47,7 +47,7 @@ fn an_instance_says_that_ndk_is_on_exactly_when_it_is() {
     gone(&host);
 }
 
-/// REG-08: NDK that was switched off is on again after a restart, as the keyword has it.
+/// REG-08, PNP-15: NDK that was switched off is on again after a restart, as the keyword has it.
 #[test]
 fn an_instance_that_is_made_again_says_what_holds_then() {
     let host = alone(&keyword("1"));

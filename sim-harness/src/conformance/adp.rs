@@ -4,6 +4,7 @@ use super::pair::{Host, Pair, VERSION, close_adapter, pass, results, wait};
 use super::{Case, case};
 use crate::bed::Bed;
 use crate::consumer::Failed;
+use crate::wire::Manners;
 use ndk_types::*;
 use std::sync::atomic::Ordering;
 
@@ -109,6 +110,48 @@ fn what_is_reported_is_what_there_is(bed: &mut dyn Bed) {
     host.close(bed);
 }
 
+/// ADP-19: whatever the wire does to the order of packets, a consumer that waits for the last byte finds all before it. (Within
+/// one packet that is shown where the copy is made.)
+fn the_last_byte_of_a_transfer_is_seen_after_all_others(bed: &mut dyn Bed) {
+    const LENGTH: usize = 20_000;
+    let adapter = bed.open(0, VERSION).unwrap();
+    assert_ne!(adapter.info().unwrap().AdapterFlags & NDK_ADAPTER_FLAG_IN_ORDER_DMA_SUPPORTED, 0);
+    adapter.close();
+    for host in [0, 1] {
+        bed.set_manners(host, Manners { reorder: 0.2, loss: 0.02, duplicate: 0.05, ..Manners::GOOD });
+    }
+    let pair = Pair::new(bed);
+    let region = pair.server.pd.create_mr(false).unwrap();
+    let rights = NDK_MR_FLAG_ALLOW_REMOTE_WRITE | NDK_MR_FLAG_ALLOW_REMOTE_READ;
+    region.register(&pair.server.buffer, rights).unwrap();
+    let (va, token) = (pair.server.buffer.va(), region.remote_token());
+    // A write, a send and a read, into a buffer that was all zeroes.
+    for (way, value) in [(0_usize, 1), (1, 2), (2, 3)] {
+        let (from, to) = if way == 2 { (&pair.server, &pair.client) } else { (&pair.client, &pair.server) };
+        from.buffer.write(0, &[value; LENGTH]);
+        to.buffer.write(0, &[0; LENGTH]);
+        let sge = pair.client.sge(0, LENGTH as u32);
+        match way {
+            0 => pair.client.qp.write(1, &[sge], va, token, 0).unwrap(),
+            1 => {
+                pair.server.qp.receive(1, &[pair.server.sge(0, LENGTH as u32)]).unwrap();
+                pair.client.qp.send(1, &[sge], 0).unwrap();
+            }
+            _ => pair.client.qp.read(1, &[sge], va, token, 0).unwrap(),
+        }
+        while to.buffer.read(LENGTH - 1, 1) != [value] {
+            assert!(bed.step(), "the last byte never comes");
+        }
+        assert!(to.buffer.read(0, LENGTH).iter().all(|&byte| byte == value), "transfer {way}");
+        assert!(results(bed, &pair.client, 2000).iter().all(|result| result.Status == STATUS_SUCCESS));
+    }
+    for host in [0, 1] {
+        bed.set_manners(host, Manners::GOOD);
+    }
+    region.close();
+    pair.close(bed);
+}
+
 /// The cases of this file.
 pub const CASES: &[Case] = &[
     case(
@@ -126,6 +169,11 @@ pub const CASES: &[Case] = &[
         "ADP-10 ADP-11 ADP-12 ADP-13 ADP-25",
         "the_adapter_info_is_told_in_the_size_that_fits",
         the_adapter_info_is_told_in_the_size_that_fits,
+    ),
+    case(
+        "ADP-19",
+        "the_last_byte_of_a_transfer_is_seen_after_all_others",
+        the_last_byte_of_a_transfer_is_seen_after_all_others,
     ),
     case("ADP-18 ADP-24", "what_is_reported_is_what_there_is", what_is_reported_is_what_there_is),
 ];

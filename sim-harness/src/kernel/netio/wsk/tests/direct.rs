@@ -3,7 +3,7 @@
 use super::*;
 use ndk_types::{
     HANDLE, NPI_CLIENT_CHARACTERISTICS, NPI_MODULEID, NPI_MODULEID_NAME, NPI_REGISTRATION_INSTANCE,
-    WSK_CLIENT_DISPATCH, WSK_PROVIDER_CHARACTERISTICS,
+    PFN_WSK_CLIENT_EVENT, WSK_CLIENT_DISPATCH, WSK_PROVIDER_CHARACTERISTICS,
 };
 use std::ffi::c_void;
 
@@ -50,6 +50,16 @@ ndk_types::abi! {
         status
     }
 
+    unsafe extern "C" fn event_direct(
+        context: *mut c_void,
+        _event: u32,
+        _information: *mut c_void,
+        _length: usize
+    ) -> NTSTATUS {
+        Direct::of(context).said.lock().unwrap().push("is called");
+        STATUS_SUCCESS
+    }
+
     unsafe extern "C" fn detach_direct(context: *mut c_void) -> NTSTATUS {
         Direct::of(context).said.lock().unwrap().push("detaches");
         STATUS_SUCCESS
@@ -60,15 +70,17 @@ ndk_types::abi! {
     }
 }
 
-/// NMR-03, NMR-06, NMR-08, NMR-09: without WskRegister. A version that is declined may be followed by another; the subsystem pends its
-/// detachment while a call is under way, and both clean up after that.
+/// NMR-03, NMR-05, NMR-06, NMR-08, NMR-09: without WskRegister. A version that is declined may be followed by another; the subsystem
+/// pends its detachment while a call is under way, and both clean up after that. The client has a callback, and hears nothing more
+/// through it once it is asked to detach.
 #[test]
 fn an_application_may_come_by_the_registrar_itself() {
     let provider = Provider::new();
     let go = provider.go.clone();
     go.store(false, Ordering::SeqCst);
     let (machine, _) = with(provider);
-    let table = |version| WSK_CLIENT_DISPATCH { Version: version, Reserved: 0, WskClientEvent: None };
+    let event: PFN_WSK_CLIENT_EVENT = Some(event_direct);
+    let table = |version| WSK_CLIENT_DISPATCH { Version: version, Reserved: 0, WskClientEvent: event };
     let direct = Box::new(Direct { tables: vec![table(0x200), table(0x100)], ..Direct::default() });
     let id = NPI_MODULEID { Length: 24, Type: 1, Anonymous: NPI_MODULEID_NAME { Guid: NPI_WSK_INTERFACE_ID } };
     let characteristics = NPI_CLIENT_CHARACTERISTICS {
