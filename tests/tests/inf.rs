@@ -223,6 +223,49 @@ fn the_scripts_are_well_formed() {
     assert_eq!(check_brackets("{ \"a $(1 + (2)) b\" # }\n").unwrap(), ['{']);
 }
 
+/// The commands of a page: the lines of its code blocks that are not comments.
+fn commands(page: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(inf_folder().join("../docs").join(page)).expect(page);
+    let mut inside = false;
+    let mut commands = Vec::new();
+    for line in text.lines() {
+        if line.starts_with("```") {
+            inside = !inside;
+        } else if inside {
+            commands.push(line.split(" # ").next().unwrap_or("").trim().to_owned());
+        }
+    }
+    commands
+}
+
+/// What the pages tell people to type is what the scripts take, and the scripts' own set-up is not told a second time, otherwise.
+#[test]
+fn the_pages_call_the_scripts_with_parameters_they_have() {
+    let all: Vec<_> = ["INSTALL.md", "NDKPING.md"].into_iter().flat_map(commands).collect();
+    let calls: Vec<_> = all.iter().filter_map(|line| line.strip_prefix(".\\")).collect();
+    assert!(calls.len() >= 10, "{calls:?}");
+    for call in calls {
+        let mut words = call.split_whitespace();
+        let name = words.next().expect("a script");
+        let script = read(name);
+        let head = &script[..script.find("Set-StrictMode").expect("every script is strict")];
+        for word in words {
+            if let Some(parameter) = word.strip_prefix('-') {
+                let common = parameter == "WhatIf" && head.contains("SupportsShouldProcess");
+                assert!(common || head.contains(&format!("${parameter}")), "{call}: {name} has no -{parameter}");
+            }
+        }
+    }
+    for call in all.iter().filter(|line| line.starts_with(".\\ndkping.ps1")) {
+        let command = call.split_whitespace().nth(1).expect("a command");
+        assert!(read("ndkping.ps1").contains(&format!("'{command}'")), "{call}");
+    }
+    // Programs that change the system's drivers are the scripts' to run.
+    for line in &all {
+        assert!(!["netcfg", "pnputil", "devcon"].iter().any(|tool| line.starts_with(tool)), "{line}");
+    }
+}
+
 /// Reads a script's tokens as far as brackets need it: what stays open, or what is wrong.
 fn check_brackets(script: &str) -> Result<Vec<char>, String> {
     let mut open = Vec::new();
