@@ -13,6 +13,8 @@ pub mod oids;
 pub mod pnp;
 mod processors;
 mod registration;
+#[cfg(test)]
+mod tests;
 pub mod work_items;
 
 use super::export::Export;

@@ -12,7 +12,7 @@ mod native;
 mod passing;
 mod pools;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use crate::kernel::Machine;
 use crate::kernel::export::Export;

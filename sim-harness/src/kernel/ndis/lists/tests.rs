@@ -4,8 +4,6 @@ use super::clones::USE_ORIGINAL_MDLS;
 use super::{Holder, Nbl};
 use crate::kernel::Machine;
 use crate::kernel::irql::{self, Irql};
-use crate::kernel::machine::on_import;
-use crate::kernel::stack::Gate;
 use crate::kernel::verifier;
 use ndk_types::*;
 use std::ptr;
@@ -18,14 +16,17 @@ const TAG: u32 = u32::from_le_bytes(*b"Test");
 macro_rules! ndis {
     ($name:ident $(, $argument:expr)*) => {{
         let name = stringify!($name);
-        let (place, address) = Machine::current().export_place("ndis.sys", name).expect(name);
-        on_import(Gate::new(name.to_owned(), place, address, on_import).import());
+        let (place, address) = $crate::kernel::Machine::current().export_place("ndis.sys", name).expect(name);
+        let hook = $crate::kernel::machine::on_import;
+        hook($crate::kernel::stack::Gate::new(name.to_owned(), place, address, hook).import());
         // SAFETY: the table's entry has this type: `exports!` checked it.
-        let function: prototype::$name = unsafe { std::mem::transmute(address) };
+        let function: ndk_types::prototype::$name = unsafe { std::mem::transmute(address) };
         // SAFETY: the arguments are memory that is there; what they break is what the test is about.
         unsafe { function($($argument),*) }
     }};
 }
+
+pub(in crate::kernel::ndis) use ndis;
 
 /// The rules that `driver` breaks, with the calls it breaks them in.
 fn broken(driver: impl FnOnce(&Arc<Machine>)) -> Vec<(&'static str, &'static str)> {
@@ -120,14 +121,14 @@ fn to_send(machine: &Machine) -> Nbl {
 }
 
 /// A list of the driver's own with data in one block; the block and the MDL are freed by `drop_own`.
-struct Own {
+pub(in crate::kernel::ndis) struct Own {
     pool: NDIS_HANDLE,
     bytes: *mut u8,
     mdl: *mut MDL,
-    list: Nbl,
+    pub(in crate::kernel::ndis) list: Nbl,
 }
 
-fn own(machine: &Machine, bytes: &[u8]) -> Own {
+pub(in crate::kernel::ndis) fn own(machine: &Machine, bytes: &[u8]) -> Own {
     let pool = list_pool(true);
     let at = block(machine, bytes.len());
     // SAFETY: a block of that size.
@@ -138,7 +139,7 @@ fn own(machine: &Machine, bytes: &[u8]) -> Own {
     Own { pool, bytes: at, mdl, list }
 }
 
-fn drop_own(machine: &Machine, own: &Own) {
+pub(in crate::kernel::ndis) fn drop_own(machine: &Machine, own: &Own) {
     ndis!(NdisFreeNetBufferList, own.list.0);
     ndis!(NdisFreeMdl, own.mdl);
     release(machine, own.bytes);
