@@ -3,12 +3,12 @@
 //! Exit codes: 0 when it did what it was asked, 1 when a run failed, 2 for bad input.
 
 mod driver;
+mod endpoint;
 
 use crate::bench;
 use crate::decode::{self, DecodeError};
 use crate::demo::{self, Options, Report};
 use crate::dice::Dice;
-use crate::endpoint;
 use crate::image;
 use crate::wire::Manners;
 use clap::{Args, Parser, Subcommand};
@@ -16,7 +16,6 @@ use indicatif::ProgressBar;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Write as _;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -42,8 +41,8 @@ struct Cli {
 enum Command {
     /// Move a file between two hosts the way SMB Direct does (the default)
     Demo(DemoArgs),
-    /// Be one host in real time on a wire of one Ethernet frame a UDP datagram, with rping as the consumer
-    Endpoint(EndpointArgs),
+    /// Be one host in real time on a wire of real frames, with rping as the consumer
+    Endpoint(endpoint::EndpointArgs),
     /// Measure the provider on one core, as a ratio to the ceiling of the same run
     Bench {
         /// Print one JSON array
@@ -67,73 +66,6 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-}
-
-#[derive(Args)]
-struct EndpointArgs {
-    /// The wire: dgram:LOCALPORT:REMOTEPORT on 127.0.0.1, as QEMU's -netdev dgram
-    #[arg(long, value_name = "dgram:L:R", value_parser = wire)]
-    wire: (u16, u16),
-    /// Our addresses, separated by commas
-    #[arg(long, value_name = "A[,A6]", value_delimiter = ',', required = true)]
-    ip: Vec<IpAddr>,
-    /// The peer's address
-    #[arg(long, value_name = "B")]
-    peer: IpAddr,
-    /// IP MTU of the link, in bytes
-    #[arg(long, value_name = "M", default_value_t = 1500, value_parser = clap::value_parser!(u32).range(576..=9216))]
-    mtu: u32,
-    /// What to be
-    #[arg(value_enum)]
-    consumer: Consumer,
-    /// Iterations of the client
-    #[arg(short = 'C', value_name = "COUNT", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..))]
-    count: u32,
-    /// Bytes of a ping, as the client has it
-    #[arg(short = 'S', value_name = "SIZE", default_value_t = 64, value_parser = clap::value_parser!(u32).range(16..=1_048_576))]
-    size: u32,
-    /// Print what was verified
-    #[arg(short = 'v')]
-    verify: bool,
-    /// Port
-    #[arg(short = 'p', value_name = "PORT", default_value_t = 7174)]
-    port: u16,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Consumer {
-    /// Connects, and compares what comes back
-    RpingClient,
-    /// Serves one client
-    RpingServer,
-}
-
-fn wire(text: &str) -> Result<(u16, u16), String> {
-    let ports = text.strip_prefix("dgram:").and_then(|ports| ports.split_once(':'));
-    let parsed = ports.and_then(|(local, remote)| Some((local.parse().ok()?, remote.parse().ok()?)));
-    parsed.ok_or_else(|| "a wire is dgram:LOCALPORT:REMOTEPORT".to_owned())
-}
-
-fn run_endpoint(args: EndpointArgs) -> ExitCode {
-    let options = endpoint::Options {
-        ports: args.wire,
-        addresses: args.ip,
-        peer: args.peer,
-        ip_mtu: args.mtu,
-        server: args.consumer == Consumer::RpingServer,
-        count: args.count as usize,
-        size: args.size as usize,
-        verbose: args.verify,
-        port: args.port,
-    };
-    match endpoint::run(&options) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(endpoint::Trouble::NoAddress) => bad_input(&endpoint::Trouble::NoAddress.to_string()),
-        Err(trouble) => {
-            eprintln!("error: {trouble}");
-            ExitCode::FAILURE
-        }
-    }
 }
 
 #[derive(Args)]
@@ -185,7 +117,7 @@ pub fn main() -> ExitCode {
         None => run_demo(&cli.demo),
         Some(Command::Demo(args)) => run_demo(&args),
         Some(Command::Bench { json }) => run_bench(json),
-        Some(Command::Endpoint(args)) => run_endpoint(args),
+        Some(Command::Endpoint(args)) => endpoint::run(args),
         Some(Command::Image { release }) => run_image(release),
         Some(Command::Driver(args)) => driver::run(&args),
         Some(Command::Decode { path, json }) => run_decode(&path, json),

@@ -1,33 +1,71 @@
-//! `endpoint`: one host in real time, on a wire that carries one Ethernet frame a UDP datagram on the loopback interface
-//! (QEMU's `-netdev dgram`). Its consumer is rping, client or server: the way to meet software that nobody here wrote.
+//! `endpoint`: one host in real time, on a wire that carries real frames: datagrams on the loopback interface, as QEMU's
+//! `-netdev dgram` has them, or a TAP device. Its consumer is rping, client or server: the way to meet software that nobody
+//! here wrote. The host is a natively built provider, or a simulated Windows machine with the driver image loaded.
 
+mod driver;
+mod native;
 mod neighbour;
 mod rping;
 
 use crate::consumer::{Adapter, Failed};
-use crate::dice::Dice;
-use crate::platform::{Node, SimPlatform};
-use ndk_provider::limits::Limits;
-use ndk_provider::platform::{LocalInterface, NextHop, Unresolved};
-use ndk_provider::port::Port;
-use ndk_provider::shared::Shared;
-use neighbour::Told;
-use roce_engine::time::Time;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::kernel::driver::StartError;
+use crate::kernel::nic::carrier::{Carrier, TapCarrier, UdpCarrier};
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-const MAC: [u8; 6] = [0x02, 0x73, 0x6f, 0x66, 0x74, 0x01];
-/// How often a neighbour is asked for, and how long between.
-const QUESTIONS: u32 = 8;
-const QUESTION_INTERVAL: Duration = Duration::from_millis(500);
+/// How long what was begun may take to end, once the consumer is done.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The shortest and the longest wait for a frame.
+const WAITS: [Duration; 2] = [Duration::from_micros(50), Duration::from_millis(20)];
+
+/// Where frames go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wire {
+    /// UDP on 127.0.0.1: our port, and the other end's.
+    Datagrams(u16, u16),
+    /// A TAP device of this name, made for the run.
+    Tap(String),
+}
+
+impl FromStr for Wire {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let known = match text.split_once(':') {
+            Some(("dgram", ports)) => ports
+                .split_once(':')
+                .and_then(|(local, remote)| Some(Self::Datagrams(local.parse().ok()?, remote.parse().ok()?))),
+            Some(("tap", name)) if !name.is_empty() => Some(Self::Tap(name.to_owned())),
+            _ => None,
+        };
+        known.ok_or("a wire is dgram:LOCALPORT:REMOTEPORT or tap:NAME")
+    }
+}
+
+impl Wire {
+    /// Opens it; a TAP device gets this MTU and is switched on.
+    ///
+    /// # Errors
+    /// When the port is taken, or the device cannot be made.
+    pub fn open(&self, ip_mtu: u32) -> io::Result<Box<dyn Carrier>> {
+        let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        match self {
+            Self::Datagrams(local, remote) => Ok(Box::new(UdpCarrier::bind(loopback(*local), loopback(*remote))?)),
+            Self::Tap(name) => {
+                let tap = TapCarrier::open(name)?;
+                tap.start(ip_mtu)?;
+                Ok(Box::new(tap))
+            }
+        }
+    }
+}
 
 /// What to run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Our UDP port and the other end's.
-    pub ports: (u16, u16),
     /// Our addresses.
     pub addresses: Vec<IpAddr>,
     /// The peer's.
@@ -44,25 +82,52 @@ pub struct Options {
     pub verbose: bool,
     /// rping's port.
     pub port: u16,
+    /// The driver image, to be loaded into a simulated machine; without one the provider is built natively.
+    pub image: Option<Vec<u8>>,
+}
+
+impl Options {
+    /// Our address that the peer is talked to from.
+    fn own(&self) -> Result<IpAddr, Trouble> {
+        let own = self.addresses.iter().find(|own| own.is_ipv4() == self.peer.is_ipv4());
+        own.copied().ok_or(Trouble::NoAddress)
+    }
+
+    /// A MAC address that goes with our first address, so that two hosts on a wire have two.
+    fn mac(&self) -> [u8; 6] {
+        let last = |octets: &[u8]| octets.last_chunk().copied().unwrap_or([0, 1]);
+        let [high, low] = match self.addresses.first() {
+            Some(IpAddr::V4(address)) => last(&address.octets()),
+            Some(IpAddr::V6(address)) => last(&address.octets()),
+            None => [0, 1],
+        };
+        [0x02, 0x73, 0x6f, 0x66, high, low]
+    }
 }
 
 /// A run that failed.
 #[derive(Debug)]
 pub enum Trouble {
     /// The wire.
-    Wire(std::io::Error),
+    Wire(io::Error),
     /// A call of the consumer.
     Failed(Failed),
     /// None of our addresses is of the peer's family.
     NoAddress,
+    /// The driver image does not start.
+    Start(StartError),
+    /// The driver image started, and this is wrong: rules it broke, things it left.
+    Image(Vec<String>),
 }
 
-impl std::fmt::Display for Trouble {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Wire(error) => write!(f, "the wire: {error}"),
             Self::Failed(failed) => failed.fmt(f),
             Self::NoAddress => write!(f, "no address of ours is of the peer's family"),
+            Self::Start(error) => error.fmt(f),
+            Self::Image(wrong) => f.write_str(&wrong.join("\n")),
         }
     }
 }
@@ -75,198 +140,78 @@ impl From<Failed> for Trouble {
     }
 }
 
-impl From<std::io::Error> for Trouble {
-    fn from(error: std::io::Error) -> Self {
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
         Self::Wire(error)
     }
 }
 
-/// A next hop that is being asked for.
-struct Question {
-    token: u64,
-    wanted: IpAddr,
-    asked: u32,
-    next: Instant,
+/// A host in real time.
+trait Live {
+    /// One round: what is due is done, what is to be sent is sent, and what arrives is taken; nothing of that, a short wait.
+    fn step(&mut self) -> Result<(), Trouble>;
 }
 
-/// The host: its port, its wire, the real clock.
-struct Host {
-    socket: UdpSocket,
-    to: SocketAddr,
-    started: Instant,
-    clock: Arc<AtomicU64>,
-    node: Arc<Node>,
-    port: Shared<Port<SimPlatform>>,
-    timer: Time,
-    questions: Vec<Question>,
-    ip_mtu: u32,
-    peer_quiet: u32,
+/// Lets a host go on until `over`, or until patience ends; whether it is over.
+fn step_until(host: &mut dyn Live, over: impl Fn() -> bool) -> Result<bool, Trouble> {
+    let started = Instant::now();
+    while !over() {
+        if started.elapsed() > PATIENCE {
+            return Ok(false);
+        }
+        host.step()?;
+    }
+    Ok(true)
 }
 
-impl Host {
-    fn tick(&self) -> Time {
-        let now = self.started.elapsed().as_nanos() as u64;
-        self.clock.store(now, Ordering::Relaxed);
-        Time::from_nanos(now)
-    }
-
-    fn send(&self, frame: &[u8]) {
-        // A wire may lose a frame; nobody at the other end is such a loss.
-        let _ = self.socket.send_to(frame, self.to);
-    }
-
-    /// Carries out what the provider asked for.
-    fn settle(&mut self) {
-        loop {
-            self.tick();
-            let (frames, deferred, resolve) = {
-                let mut tray = self.node.tray();
-                if let Some(at) = tray.timer.take() {
-                    self.timer = at;
-                }
-                let deferred = std::mem::take(&mut tray.deferred);
-                (std::mem::take(&mut tray.frames), deferred, std::mem::take(&mut tray.resolve))
-            };
-            if frames.is_empty() && !deferred && resolve.is_empty() {
-                return;
-            }
-            for frame in frames {
-                self.send(&frame);
-                self.node.give_back(frame);
-            }
-            for (token, wanted) in resolve {
-                self.questions.push(Question { token, wanted, asked: 0, next: Instant::now() });
-            }
-            self.ask();
-            if deferred {
-                self.port.on_deferred();
-            }
-        }
-    }
-
-    /// Asks for neighbours whose time has come.
-    fn ask(&mut self) {
-        let now = Instant::now();
-        let mut given_up = Vec::new();
-        for question in self.questions.iter_mut().filter(|question| question.next <= now) {
-            question.asked += 1;
-            question.next = now + QUESTION_INTERVAL;
-            let own = self.node.addresses().iter().find(|own| own.is_ipv4() == question.wanted.is_ipv4());
-            match own.and_then(|own| neighbour::ask(MAC, *own, question.wanted)) {
-                Some(frame) if question.asked <= QUESTIONS => {
-                    let _ = self.socket.send_to(&frame, self.to);
-                }
-                _ => given_up.push(question.token),
-            }
-        }
-        for token in given_up {
-            self.questions.retain(|question| question.token != token);
-            self.port.on_resolved(token, Err(Unresolved::HostUnreachable));
-        }
-    }
-
-    fn hear(&mut self, frame: &[u8]) {
-        match neighbour::hear(MAC, self.node.addresses(), frame) {
-            Told::Asked(answer) => self.send(&answer),
-            Told::Neighbour(address, mac) => {
-                let (answered, open) =
-                    std::mem::take(&mut self.questions).into_iter().partition(|question| question.wanted == address);
-                self.questions = open;
-                let answered: Vec<Question> = answered;
-                for question in answered {
-                    let hop = NextHop { mac, vlan_tci: None, ip_mtu: self.ip_mtu };
-                    self.port.on_resolved(question.token, Ok(hop));
-                }
-            }
-            Told::Nothing => self.port.receive(&[frame], |_| ()),
-        }
-    }
-
-    /// One round: a frame or a time-out.
-    fn step(&mut self, buffer: &mut [u8]) -> Result<(), Trouble> {
-        self.settle();
-        let now = self.tick();
-        if self.timer <= now {
-            self.timer = Time::MAX;
-            self.port.on_timer();
-            self.settle();
-        }
-        let wait = Duration::from_nanos(self.timer.since(self.tick()).as_nanos()).min(Duration::from_millis(20));
-        self.socket.set_read_timeout(Some(wait.max(Duration::from_micros(50))))?;
-        match self.socket.recv(buffer) {
-            Ok(length) => {
-                self.peer_quiet = 0;
-                self.tick();
-                self.hear(&buffer[..length]);
-            }
-            // Nothing there, or nobody at the other end yet.
-            Err(_) => self.peer_quiet = self.peer_quiet.saturating_add(1),
-        }
-        self.ask();
-        self.settle();
-        Ok(())
-    }
+/// A number that differs from run to run: a peer remembers connections for a while.
+fn seed() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(1, |at| at.as_nanos() as u64) ^ u64::from(std::process::id()).rotate_left(40)
 }
 
-/// Runs it to its end.
-pub fn run(options: &Options) -> Result<(), Trouble> {
-    let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let socket = UdpSocket::bind(loopback(options.ports.0))?;
-    let own = options.addresses.iter().find(|own| own.is_ipv4() == options.peer.is_ipv4());
-    let own = *own.ok_or(Trouble::NoAddress)?;
-    let interface = LocalInterface { mac: MAC, ip_mtu: options.ip_mtu };
-    let clock: Arc<AtomicU64> = Arc::default();
-    // Numbers must differ from run to run: a peer remembers them for a while.
-    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |at| at.as_nanos() as u64);
-    let node =
-        Node::new(clock.clone(), Dice::new(seed, u64::from(std::process::id())), options.addresses.clone(), interface);
-    let limits = Limits { queue_pairs: 16, completion_queues: 16, regions: 64, mappings: 16, ..Limits::DEFAULT };
-    let port = Port::try_new(SimPlatform(node.clone()), limits).ok_or(Failed("memory for a port", -1))?;
-    let mut host = Host {
-        socket,
-        to: loopback(options.ports.1),
-        started: Instant::now(),
-        clock,
-        node,
-        port,
-        timer: Time::MAX,
-        questions: Vec::new(),
-        ip_mtu: options.ip_mtu,
-        peer_quiet: 0,
-    };
-    host.tick();
-    let mut buffer = vec![0; 16_384];
-    let adapter = Adapter::open(&host.port)?;
-    if options.server {
+/// rping over an adapter, to its end: everything under the adapter is closed then. Gives the iterations; a server says through
+/// `ready` when it listens.
+fn converse(host: &mut dyn Live, adapter: &Adapter, options: &Options, ready: impl FnOnce()) -> Result<usize, Trouble> {
+    let own = options.own()?;
+    let iterations = if options.server {
         let address = SocketAddr::new(own, options.port);
-        let mut server = rping::Server::new(&adapter, address, options.size, options.verbose)?;
-        println!("ready");
-        std::io::Write::flush(&mut std::io::stdout())?;
+        let mut server = rping::Server::new(adapter, address, options.size, options.verbose)?;
+        ready();
         while !server.work()? {
-            host.step(&mut buffer)?;
+            host.step()?;
         }
         let served = server.served();
-        server.close(&adapter);
-        println!("served {served} iterations");
+        server.close(adapter);
+        served
     } else {
         let to = SocketAddr::new(options.peer, options.port);
         let what = (options.count, options.size, options.verbose);
-        let mut client = rping::Client::new(&adapter, own, to, what)?;
+        let mut client = rping::Client::new(adapter, own, to, what)?;
         while !client.work()? {
-            host.step(&mut buffer)?;
+            host.step()?;
         }
-        client.close(&adapter);
-        println!("{} iterations of {} bytes verified", options.count, options.size);
+        client.close(adapter);
+        options.count
+    };
+    if step_until(host, || adapter.ledger.outstanding() == 0)? {
+        Ok(iterations)
+    } else {
+        Err(Failed("closing everything", -1).into())
     }
-    let ended = Instant::now();
-    while adapter.ledger.outstanding() != 0 && ended.elapsed() < Duration::from_secs(5) {
-        host.step(&mut buffer)?;
+}
+
+/// Runs it to its end; how many iterations there were. A server calls `ready` once it listens. A run with an image ends with
+/// its unload, and succeeds only if it broke no rule and left nothing behind.
+///
+/// # Errors
+/// Whatever kept it from that.
+pub fn run(options: &Options, carrier: &dyn Carrier, ready: impl FnOnce()) -> Result<usize, Trouble> {
+    options.own()?;
+    match &options.image {
+        None => native::run(options, carrier, ready),
+        Some(image) => driver::run(options, image, carrier, ready),
     }
-    if adapter.ledger.outstanding() != 0 {
-        return Err(Failed("closing everything", -1).into());
-    }
-    adapter.close();
-    Ok(())
 }
 
 #[cfg(test)]
@@ -274,30 +219,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_client_pings_our_server_over_both_families_and_all_sizes() {
-        let mut ports = 42_100 + (std::process::id() % 1_000) as u16 * 16;
-        for (client, server) in [("10.9.0.2", "10.9.0.1"), ("fd00:9::2", "fd00:9::1")] {
-            for size in [64, 4_096, 32_768] {
-                let pair = (ports, ports + 1);
-                ports += 2;
-                let (ours, theirs): (IpAddr, IpAddr) = (client.parse().unwrap(), server.parse().unwrap());
-                let options = Options {
-                    ports: (pair.1, pair.0),
-                    addresses: vec![theirs],
-                    peer: ours,
-                    ip_mtu: 1500,
-                    server: true,
-                    count: 3,
-                    size,
-                    verbose: false,
-                    port: 7174,
-                };
-                let other =
-                    Options { ports: pair, addresses: vec![ours], peer: theirs, server: false, ..options.clone() };
-                let served = std::thread::spawn(move || run(&options).map_err(|trouble| trouble.to_string()));
-                run(&other).unwrap();
-                served.join().unwrap().unwrap();
-            }
+    fn a_wire_is_named_by_its_ports_or_its_device() {
+        assert_eq!("dgram:17002:17001".parse(), Ok(Wire::Datagrams(17002, 17001)));
+        assert_eq!("tap:rdma0".parse(), Ok(Wire::Tap("rdma0".to_owned())));
+        for wrong in ["", "dgram", "dgram:1", "dgram:1:x", "dgram:1:70000", "tap", "tap:", "udp:1:2"] {
+            assert!(wrong.parse::<Wire>().is_err(), "{wrong}");
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::image::{self, Inspection};
 use crate::kernel::host::exercise::{self, Options, Report, Step};
 use clap::Args;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -53,9 +53,9 @@ pub(super) struct DriverArgs {
 }
 
 /// The image's bytes, built when none is named; and where it is.
-fn image_bytes(args: &DriverArgs) -> Result<(PathBuf, Vec<u8>), String> {
-    let path = match &args.image {
-        Some(path) => path.clone(),
+pub(super) fn image_bytes(named: Option<&Path>) -> Result<(PathBuf, Vec<u8>), String> {
+    let path = match named {
+        Some(path) => path.to_owned(),
         None => image::build(true).map_err(|error| error.to_string())?,
     };
     let bytes = std::fs::read(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
@@ -64,7 +64,7 @@ fn image_bytes(args: &DriverArgs) -> Result<(PathBuf, Vec<u8>), String> {
 
 /// Runs the command.
 pub(super) fn run(args: &DriverArgs) -> ExitCode {
-    let (path, bytes) = match image_bytes(args) {
+    let (path, bytes) = match image_bytes(args.image.as_deref()) {
         Ok(image) => image,
         Err(error) => return bad_input(&error),
     };

@@ -21,9 +21,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Physical memory of the hosts and of their consumers together, in bytes.
-const MEMORY: usize = 16 << 30;
+pub(crate) const MEMORY: usize = 16 << 30;
 /// Mappings a host has page table entries for: fewer than the driver would make, since each costs this process one too.
-const MAPPINGS: u32 = 1024;
+pub(crate) const MAPPINGS: u32 = 1024;
 
 /// See the module's text.
 pub struct ImageBed {
@@ -98,11 +98,27 @@ impl ImageBed {
     }
 }
 
-/// Closes an adapter on a kernel thread of its machine, since the close waits; its consumer is done then.
-///
-/// # Panics
-/// When it does not end: something under the adapter is still open.
-fn close(host: &Host, consumer: Consumer, object: *mut NDK_ADAPTER) {
+/// Opens an adapter of a host through WSK. Its close is made on a kernel thread of the machine, since it waits; `closing` is told
+/// when that has begun, and by the flag when it is over.
+pub(crate) fn open(
+    host: Arc<Host>,
+    version: NDK_VERSION,
+    closing: impl FnOnce(&Host, Arc<AtomicBool>) + 'static,
+) -> Result<Adapter, Failed> {
+    let (opened, _) = irql::at(irql::Irql::Passive, || {
+        let consumer = Consumer::new(&host.machine).map_err(|status| Failed("WSK's NDK extension", status))?;
+        let object = consumer.open(INDEX, version).map_err(|status| Failed("OpenNDKAdapter", status))?;
+        Ok((consumer, object))
+    });
+    let (consumer, object) = opened?;
+    Ok(Adapter::opened(object, move |object| {
+        let over = close(&host, consumer, object);
+        closing(&host, over);
+    }))
+}
+
+/// Begins to close an adapter; its consumer is done then. The flag says when.
+fn close(host: &Host, consumer: Consumer, object: *mut NDK_ADAPTER) -> Arc<AtomicBool> {
     let done = Arc::new(AtomicBool::new(false));
     let (address, ended) = (object.expose_provenance(), done.clone());
     host.machine.thread("the close of an NDK_ADAPTER", move || {
@@ -110,20 +126,15 @@ fn close(host: &Host, consumer: Consumer, object: *mut NDK_ADAPTER) {
         drop(consumer);
         ended.store(true, Ordering::SeqCst);
     });
-    host.settle();
-    assert!(done.load(Ordering::SeqCst), "the close of an adapter waits: something under it is open");
+    done
 }
 
 impl Bed for ImageBed {
     fn open(&mut self, host: usize, version: NDK_VERSION) -> Result<Adapter, Failed> {
-        let host = self.hosts[host].clone();
-        let (opened, _) = irql::at(irql::Irql::Passive, || {
-            let consumer = Consumer::new(&host.machine).map_err(|status| Failed("WSK's NDK extension", status))?;
-            let object = consumer.open(INDEX, version).map_err(|status| Failed("OpenNDKAdapter", status))?;
-            Ok((consumer, object))
-        });
-        let (consumer, object) = opened?;
-        Ok(Adapter::opened(object, move |object| close(&host, consumer, object)))
+        open(self.hosts[host].clone(), version, |host, over| {
+            host.settle();
+            assert!(over.load(Ordering::SeqCst), "the close of an adapter waits: something under it is open");
+        })
     }
 
     fn step(&mut self) -> bool {

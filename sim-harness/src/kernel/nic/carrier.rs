@@ -7,7 +7,7 @@ use crate::kernel::Machine;
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
@@ -29,9 +29,12 @@ pub trait Carrier: AsFd + Send {
     /// Waits until there is something to receive; whether there is.
     fn wait(&self, timeout: Duration) -> io::Result<bool> {
         let mut ask = libc::pollfd { fd: self.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        let milliseconds = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
-        // SAFETY: one descriptor, which is open while it is borrowed.
-        let ready = unsafe { libc::poll(&raw mut ask, 1, milliseconds) };
+        let timeout = libc::timespec {
+            tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+            tv_nsec: timeout.subsec_nanos().into(),
+        };
+        // SAFETY: one descriptor, which is open while it is borrowed, a time, and no signal mask.
+        let ready = unsafe { libc::ppoll(&raw mut ask, 1, &raw const timeout, std::ptr::null()) };
         if ready < 0 { Err(io::Error::last_os_error()) } else { Ok(ready > 0) }
     }
 }
@@ -73,6 +76,16 @@ impl UdpCarrier {
         let socket = UdpSocket::bind(local)?;
         socket.set_nonblocking(true)?;
         Ok(Self { socket, peer })
+    }
+
+    /// Two on loopback that talk to each other.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (first, second) = (UdpSocket::bind(free)?, UdpSocket::bind(free)?);
+        let addresses = (first.local_addr()?, second.local_addr()?);
+        first.set_nonblocking(true)?;
+        second.set_nonblocking(true)?;
+        Ok((Self { socket: first, peer: addresses.1 }, Self { socket: second, peer: addresses.0 }))
     }
 
     /// Where it is: the port, when `local` left that open.
@@ -181,7 +194,6 @@ fn control(socket: &UdpSocket, what: libc::c_ulong, request: &mut libc::ifreq) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::Ipv4Addr;
 
     const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -204,22 +216,9 @@ mod tests {
         }
     }
 
-    /// Two carriers on loopback that talk to each other.
-    fn pair() -> (UdpCarrier, UdpCarrier) {
-        // A port that is free: the first carrier's peer is not there yet.
-        let first = UdpSocket::bind(loopback(0)).expect("a socket");
-        let second = UdpSocket::bind(loopback(0)).expect("a socket");
-        let (one, two) = (first.local_addr().expect("bound"), second.local_addr().expect("bound"));
-        let carrier = |socket: UdpSocket, peer| {
-            socket.set_nonblocking(true).expect("a mode");
-            UdpCarrier { socket, peer }
-        };
-        (carrier(first, two), carrier(second, one))
-    }
-
     #[test]
     fn a_datagram_is_a_frame_and_strangers_are_not_heard() {
-        let (one, two) = pair();
+        let (one, two) = UdpCarrier::pair().expect("two sockets");
         let mut buffer = [0; 100];
         assert_eq!(two.receive(&mut buffer).expect_err("nothing was sent").kind(), io::ErrorKind::WouldBlock);
         let stranger = UdpCarrier::bind(loopback(0), two.local().expect("bound")).expect("a socket");
@@ -232,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_nic_exchanges_frames_with_whoever_is_at_the_other_end() {
-        let (wire, far) = pair();
+        let (wire, far) = UdpCarrier::pair().expect("two sockets");
         let bench = super::super::tests::Bench::new();
         bench.send(5);
         let arriving = super::super::tests::frame([0xff; 6], 6, 60);
