@@ -62,7 +62,12 @@ fn is_unbound(host: &Host) -> bool {
 
 fn unbound(bed: &mut ImageBed, host: usize, what: &str) {
     let host = bed.hosts[host].clone();
-    assert!(bed.run_until(|| is_unbound(&host)), "{what}: {}", host.machine.sched.waits().join("; "));
+    let over = || {
+        let bound = host.machine.ndis.adapters.binding_of(host.nic_handle).is_some();
+        assert!(bound || host.instance().is_none(), "{what}: the binding goes before the miniport over it");
+        is_unbound(&host)
+    };
+    assert!(bed.run_until(over), "{what}: {}", host.machine.sched.waits().join("; "));
 }
 
 /// The NIC is put in again.
@@ -112,6 +117,18 @@ fn listening(bed: &mut ImageBed) -> Leave {
         listener.close();
         client.close(bed);
         server.close(bed);
+    })
+}
+
+/// Somebody is asked for whom nobody answers.
+fn resolving(bed: &mut ImageBed) -> Leave {
+    let client = End::new(bed, 0);
+    let active = client.adapter.create_connector().unwrap();
+    let _connecting = active.connect(&client.qp, ipv4(0), smb(8), 4, b"hi");
+    pass(bed, 1);
+    Box::new(move |bed| {
+        active.close();
+        client.close(bed);
     })
 }
 
@@ -191,9 +208,10 @@ fn enable_in_flight(bed: &mut ImageBed) -> Leave {
     leave
 }
 
-const MOMENTS: [Moment; 10] = [
+const MOMENTS: [Moment; 11] = [
     ("nothing", nothing),
     ("listening", listening),
+    ("resolving", resolving),
     ("connecting", connecting),
     ("connected and idle", idle),
     ("a READ and receives outstanding", reading),

@@ -259,6 +259,8 @@ pub(super) fn halt(machine: &Arc<Machine>, number: usize, action: NDIS_HALT_ACTI
         (first, miniport.above.take(), miniport.ndk_open.len())
     });
     let Some((first, above, consumers)) = first else { return };
+    // Else it is the driver's own doing, who has waited for consumers before (PNP-09).
+    let disabled = action == NdisHaltDeviceDisabled;
     let watched = machine.clone();
     if !first {
         machine.wait("a halt under way", None, move || !watched.adapters().miniports.contains_key(&number));
@@ -266,13 +268,15 @@ pub(super) fn halt(machine: &Arc<Machine>, number: usize, action: NDIS_HALT_ACTI
     }
     if let Some(above) = above {
         above.unbound(machine, number);
-        if consumers > 0 {
+        if consumers > 0 && disabled {
             above.ndk_changed(machine, false);
         }
     }
-    machine.wait("the NDK_ADAPTERs of an instance that goes", None, move || {
-        watched.adapters().miniports.get(&number).is_none_or(|one| one.ndk_open.is_empty())
-    });
+    if disabled {
+        machine.wait("the NDK_ADAPTERs of an instance that goes", None, move || {
+            watched.adapters().miniports.get(&number).is_none_or(|one| one.ndk_open.is_empty())
+        });
+    }
     pause(machine, number);
     let open = {
         let mut state = machine.adapters();
