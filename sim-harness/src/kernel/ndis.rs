@@ -14,6 +14,8 @@ pub mod pnp;
 mod processors;
 mod registration;
 #[cfg(test)]
+mod sleep_tests;
+#[cfg(test)]
 mod tests;
 pub mod work_items;
 
