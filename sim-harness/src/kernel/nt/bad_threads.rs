@@ -374,7 +374,6 @@ fn a_sequenced_list_gives_back_the_last_first_and_counts() {
     assert_eq!(rules, [("list", "ExpInterlockedPushEntrySList")]);
 }
 
-/// In the context of a program, a driver's handles must be the kernel's own.
 #[test]
 fn a_thread_made_at_dispatch_level_or_failing_on_purpose_is_told() {
     let rules = broken(|machine, _| {
@@ -402,4 +401,34 @@ fn a_thread_made_at_dispatch_level_or_failing_on_purpose_is_told() {
         import!(KeSetPriorityThread, none.cast(), 40);
     });
     assert_eq!(rules, [("irql", "ZwClose"), ("handle", "ZwClose"), ("thread", "KeSetPriorityThread")]);
+}
+
+#[test]
+fn a_long_stall_and_pages_locked_or_unlocked_out_of_turn_are_caught() {
+    let rules = broken(|machine, _| {
+        import!(KeStallExecutionProcessor, 50);
+        assert_eq!(machine.verifier.take(), []);
+        import!(KeStallExecutionProcessor, 51);
+        let block = import!(ExAllocatePool2, 0x40, 100, 7);
+        let mdl = import!(IoAllocateMdl, block, 100, 0, 0, ptr::null_mut());
+        import!(MmProbeAndLockPages, mdl, 0, _LOCK_OPERATION::IoWriteAccess);
+        import!(MmProbeAndLockPages, mdl, 0, _LOCK_OPERATION::IoWriteAccess);
+        let mapped = import!(MmMapLockedPagesSpecifyCache, mdl, 0, 1, ptr::null_mut(), 0, 16);
+        // SAFETY: the mapping of the block.
+        unsafe { mapped.cast::<u8>().write(9) };
+        // SAFETY: the block itself.
+        assert_eq!(unsafe { block.cast::<u8>().read() }, 9);
+        // Unlocking ends the mapping too.
+        import!(MmUnlockPages, mdl);
+        import!(MmUnlockPages, mdl);
+        import!(IoFreeMdl, mdl);
+        import!(ExFreePool, block);
+        let mut own = 0_u64;
+        let mdl = import!(IoAllocateMdl, (&raw mut own).cast(), 8, 0, 0, ptr::null_mut());
+        import!(MmProbeAndLockPages, mdl, 0, _LOCK_OPERATION::IoReadAccess);
+        import!(IoFreeMdl, mdl);
+        assert_eq!(machine.check_leaks(), 0);
+    });
+    let lock = ("mdl", "MmProbeAndLockPages");
+    assert_eq!(rules, [("stall", "KeStallExecutionProcessor"), lock, ("mdl", "MmUnlockPages"), lock]);
 }

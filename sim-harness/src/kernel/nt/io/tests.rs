@@ -26,6 +26,7 @@ mod code {
     pub(super) const KEEP_CANCEL: u32 = 0x22_2034;
     pub(super) const PEND_FOR_EVER: u32 = 0x22_2038;
     pub(super) const FREE: u32 = 0x22_203c;
+    pub(super) const THREAD: u32 = 0x22_2040;
 }
 
 #[repr(C)]
@@ -81,6 +82,8 @@ unsafe extern "win64" fn cancelled(device: PDEVICE_OBJECT, irp: PIRP) {
         finish(irp, ndk_types::STATUS_CANCELLED, 0);
     }
 }
+
+unsafe extern "win64" fn does_nothing(_: PVOID) {}
 
 /// Turns the bytes of a buffer around.
 fn reverse(at: PVOID, length: u32) {
@@ -153,6 +156,14 @@ unsafe extern "win64" fn control(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS 
         }
         code::KEEP_CANCEL => {
             irps::fields(irp).CancelRoutine = Some(cancelled);
+            finish(irp, STATUS_SUCCESS, 0)
+        }
+        code::THREAD => {
+            let mut handle = ptr::null_mut();
+            let none = ptr::null_mut();
+            let place = &raw mut handle;
+            import!(PsCreateSystemThread, place, 0, ptr::null_mut(), none, ptr::null_mut(), Some(does_nothing), none);
+            import!(ZwClose, handle);
             finish(irp, STATUS_SUCCESS, 0)
         }
         code::FREE => {
@@ -445,4 +456,28 @@ fn a_drivers_own_request_is_kept_reused_and_freed_or_caught() {
     let irp = |call| ("irp", call);
     let calls = ["IoFreeIrp", "IofCompleteRequest", "IoAllocateIrp", "IoInitializeIrp", "IofCallDriver"];
     assert_eq!(rules, calls.map(irp));
+}
+
+#[test]
+fn a_handle_that_is_opened_for_a_program_must_be_the_kernels_own() {
+    let rules = wrong(|machine, _, file| {
+        assert_eq!(device_io_control(machine, &file, code::THREAD, b"", 0), Ok((STATUS_SUCCESS, vec![])));
+        machine.settle();
+        close(machine, file);
+    });
+    assert_eq!(rules, [("handle", "PsCreateSystemThread")]);
+}
+
+#[test]
+fn a_request_sent_down_too_far_and_bytes_written_before_a_device_are_caught() {
+    let rules = wrong(|machine, device, file| {
+        let irp = import!(IoAllocateIrp, 1, 0);
+        next_location(irp);
+        import!(IofCallDriver, device, irp);
+        import!(IoFreeIrp, irp);
+        // SAFETY: what is in front of the device object is still its page.
+        unsafe { device.cast::<u8>().wrapping_sub(1).write(1) };
+        close(machine, file);
+    });
+    assert_eq!(rules, [("irp", "IofCallDriver"), ("pool", "IoDeleteDevice")]);
 }
