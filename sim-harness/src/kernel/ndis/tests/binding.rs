@@ -261,3 +261,14 @@ fn an_initialisation_that_is_never_cancelled_is_a_leak() {
     };
     breaks(ALL, script, &[("W-01", "with another handle")]);
 }
+
+#[test]
+fn a_protocol_that_lacks_a_handler_or_has_a_wrong_header_is_caught() {
+    let bench = Bench::new(ALL);
+    bench.driver(|driver| {
+        driver.register_protocol_with(|given| given.StatusHandlerEx = None);
+        driver.register_protocol_with(|given| given.Header.Type = 0);
+    });
+    let header = ("header", "NDIS_PROTOCOL_DRIVER_CHARACTERISTICS");
+    assert_rules(&bench.broken(), &[("header", "the protocol lacks a handler"), header]);
+}

@@ -170,8 +170,14 @@ impl Driver {
 
     /// Registers the protocol.
     pub(super) fn register_protocol(&self) -> NDIS_STATUS {
+        self.register_protocol_with(|_| {})
+    }
+
+    /// The same with other characteristics.
+    pub(super) fn register_protocol_with(&self, change: fn(&mut NDIS_PROTOCOL_DRIVER_CHARACTERISTICS)) -> NDIS_STATUS {
         let (name, mut own) = (Counted::new("bad"), ptr::null_mut());
         let mut given = protocol_characteristics(&name);
+        change(&mut given);
         let status = ndis!(NdisRegisterProtocolDriver, self.context(), &raw mut given, &raw mut own);
         self.protocol.store(own.addr(), Ordering::SeqCst);
         status

@@ -53,15 +53,18 @@ fn an_adapter_that_opens_while_ndk_is_being_disabled_is_caught() {
     breaks(Deeds { open_ndk, ..Deeds::KEPT }, script, &[("PNP-06", "can be opened while NDK is being disabled")]);
 }
 
-/// PNP-09
+/// PNP-09: the halt waits for the adapters; where nothing can close them any more, that is told, and so is the halt.
 #[test]
 fn an_instance_that_is_halted_with_an_adapter_open_is_caught() {
-    let script = |bench: &Bench| {
-        bench.on_thread(|machine, _| {
-            pnp::open_ndk_adapter(machine, INDEX, VERSION).unwrap();
-        });
-    };
-    breaks(Deeds::KEPT, script, &[("PNP-09", "halted with 1 NDK_ADAPTERs open")]);
+    let bench = Bench::new(Deeds::KEPT);
+    bench.start();
+    bench.on_thread(|machine, _| {
+        pnp::open_ndk_adapter(machine, INDEX, VERSION).unwrap();
+    });
+    bench.driver(Driver::deinitialise);
+    let expected =
+        [("deadlock", "the NDK_ADAPTERs of an instance that goes"), ("PNP-09", "halted with 1 NDK_ADAPTERs open")];
+    assert_rules(&bench.broken(), &expected);
 }
 
 /// ADP-01

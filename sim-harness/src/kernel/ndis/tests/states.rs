@@ -195,3 +195,53 @@ fn an_instance_that_is_gone_with_a_send_or_a_request_out_is_caught() {
     bench.on_thread(|_, driver| driver.deinitialise());
     assert_rules(&bench.broken(), &[("W-08", "or a request out")]);
 }
+
+#[test]
+fn whatever_goes_to_a_nic_that_sleeps_is_caught() {
+    let script = |bench: &Bench| {
+        let binding = bench.binding();
+        bench.on_thread(move |machine, driver| {
+            bindings::set_power(machine, binding, NetDeviceStateD3);
+            driver.send(driver.binding(), 0);
+            driver.ask(OID_GEN_CURRENT_PACKET_FILTER, 0);
+            bindings::set_power(machine, binding, NetDeviceStateD0);
+            driver.send(driver.binding(), 0);
+        });
+    };
+    let expected = [("W-08", "NdisSendNetBufferLists to a NIC that sleeps"), ("W-08", "NdisOidRequest to a NIC that")];
+    breaks(Deeds::KEPT, script, &expected);
+}
+
+#[test]
+fn a_power_event_that_is_over_with_sends_out_is_caught() {
+    let bench = Bench::new(Deeds::KEPT);
+    bench.start();
+    bench.nic.behave(|behaviour| behaviour.completion = Completion::Late { lists: 100, delay: 1_000_000 });
+    bench.send();
+    let binding = bench.binding();
+    bench.on_thread(move |machine, _| {
+        bindings::set_power(machine, binding, NetDeviceStateD3);
+    });
+    assert_rules(&bench.broken(), &[("W-08", "NetEventSetPower is complete while the NIC has 1 lists and 0 requests")]);
+}
+
+#[test]
+fn an_instance_that_sleeps_and_indicates_is_caught() {
+    let power = |bench: &Bench, state: NDIS_DEVICE_POWER_STATE| {
+        bench.on_thread(move |machine, driver| {
+            let (instance, kind) = (driver.instance().addr(), NdisRequestSetInformation);
+            super::oids::request(machine, instance, kind, OID_PNP_SET_POWER, &state.to_ne_bytes());
+        });
+    };
+    let script = |bench: &Bench| {
+        power(bench, NdisDeviceStateD3);
+        bench.driver(|driver| {
+            driver.indicate(driver.instance(), 1, 0);
+            driver.status(driver.instance());
+        });
+        power(bench, NdisDeviceStateD0);
+        bench.driver(|driver| driver.status(driver.instance()));
+    };
+    let sleeps = "by an instance that sleeps";
+    breaks(Deeds::KEPT, script, &[("W-08", sleeps), ("W-08", sleeps)]);
+}
