@@ -205,6 +205,80 @@ fn what_a_driver_leaves_behind_is_a_leak_each() {
     assert!(rules.len() == 5 && rules.iter().all(|&(rule, _)| rule == "leak"), "{rules:?}");
 }
 
+#[test]
+fn spin_locks_of_dispatch_level_below_it_and_a_level_lowered_with_one_held_are_caught() {
+    let rules = broken(|_, _| {
+        let mut lock = Box::new(0);
+        import!(KeAcquireSpinLockAtDpcLevel, &raw mut *lock);
+        import!(KeReleaseSpinLockFromDpcLevel, &raw mut *lock);
+        let old = import!(KeAcquireSpinLockRaiseToDpc, &raw mut *lock);
+        import!(KeLowerIrql, 0);
+        import!(KfRaiseIrql, 2);
+        import!(KeReleaseSpinLock, &raw mut *lock, old);
+    });
+    let irql = |call| ("irql", call);
+    assert_eq!(rules, ["KeAcquireSpinLockAtDpcLevel", "KeReleaseSpinLockFromDpcLevel", "KeLowerIrql"].map(irql));
+}
+
+#[test]
+fn waits_announced_or_over_at_once_at_dispatch_level_and_long_stalls_are_caught() {
+    let rules = broken(|_, _| {
+        let mut event = Box::<KEVENT>::default();
+        import!(KeInitializeEvent, &raw mut *event, 0, 0);
+        import!(KfRaiseIrql, 2);
+        import!(KeSetEvent, &raw mut *event, 0, 1);
+        import!(KeWaitForSingleObject, (&raw mut *event).cast(), 0, 0, 0, ptr::null_mut());
+        import!(KeStallExecutionProcessor, 51);
+    });
+    let (set, wait) = (("irql", "KeSetEvent"), ("irql", "KeWaitForSingleObject"));
+    assert_eq!(rules, [set, wait, ("stall", "KeStallExecutionProcessor")]);
+}
+
+/// W-25
+#[test]
+fn a_dpc_that_queues_itself_for_ever_is_caught_and_ends_no_run() {
+    unsafe extern "win64" fn again(dpc: *mut KDPC, _: wdk::PVOID, _: wdk::PVOID, _: wdk::PVOID) {
+        import!(KeInsertQueueDpc, dpc, ptr::null_mut(), ptr::null_mut());
+    }
+    let rules = broken(|machine, _| {
+        // SAFETY: all zeroes is a KDPC: integers, null pointers, no routine.
+        let mut dpc: Box<KDPC> = unsafe { Box::new(std::mem::zeroed()) };
+        import!(KeInitializeDpc, &raw mut *dpc, Some(again), ptr::null_mut());
+        import!(KeInsertQueueDpc, &raw mut *dpc, ptr::null_mut(), ptr::null_mut());
+        machine.settle();
+    });
+    assert_eq!(rules.iter().map(|(rule, _)| *rule).collect::<Vec<_>>(), ["W-25"]);
+}
+
+/// W-11: pages that are locked twice, never, freed while they are mapped, or none of the machine's; and device memory.
+#[test]
+fn pages_that_are_locked_and_mapped_wrongly_are_caught() {
+    let rules = broken(|_, _| {
+        let memory = block(8192);
+        let mdl = import!(IoAllocateMdl, memory.cast(), 8192, 0, 0, ptr::null_mut());
+        import!(MmUnlockPages, mdl);
+        import!(MmProbeAndLockPages, mdl, 0, 0);
+        import!(MmProbeAndLockPages, mdl, 0, 0);
+        // SAFETY: the test's own MDL; the flag is MDL_IO_SPACE.
+        unsafe { (*mdl).MdlFlags |= 0x800 };
+        import!(MmMapLockedPagesSpecifyCache, mdl, 0, 1, ptr::null_mut(), 0, 16);
+        import!(IoFreeMdl, mdl);
+        let own = Box::new([0u8; 16]);
+        let mdl = import!(IoAllocateMdl, own.as_ptr().cast_mut().cast(), 16, 0, 0, ptr::null_mut());
+        import!(MmProbeAndLockPages, mdl, 0, 0);
+        import!(MmBuildMdlForNonPagedPool, mdl);
+    });
+    let expected = [
+        ("mdl", "MmUnlockPages"),
+        ("mdl", "MmProbeAndLockPages"),
+        ("W-11", "MmMapLockedPagesSpecifyCache"),
+        ("mdl", "IoFreeMdl"),
+        ("mdl", "MmProbeAndLockPages"),
+        ("mdl", "MmBuildMdlForNonPagedPool"),
+    ];
+    assert_eq!(rules, expected);
+}
+
 /// What a driver that breaks nothing does is no violation, and time is the clock's.
 #[test]
 fn a_driver_that_keeps_the_rules_is_left_alone() {

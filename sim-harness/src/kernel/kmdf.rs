@@ -465,3 +465,6 @@ pub fn exports() -> Vec<Export> {
     all.extend(framework);
     all
 }
+
+#[cfg(test)]
+mod tests;

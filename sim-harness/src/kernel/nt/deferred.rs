@@ -51,6 +51,12 @@ impl Deferred {
             any = true;
         }
         machine.violation("W-25", "ten thousand DPCs in a row: they queue each other");
+        // The run goes on without them, or it would have no end.
+        for (address, _) in std::mem::take(&mut self.dpcs().queued) {
+            let dpc: PRKDPC = ptr::with_exposed_provenance_mut(address);
+            // SAFETY: the page of KeInsertQueueDpc: the object stays until its routine runs, or it is removed.
+            unsafe { (*dpc).DpcData = ptr::null_mut() };
+        }
         any
     }
 
