@@ -14,6 +14,7 @@ fn options(seed: u64) -> Options {
         size: 1 << 20,
         tcp_size: 1 << 16,
         seed,
+        processors: 0,
         pcap: None,
     }
 }

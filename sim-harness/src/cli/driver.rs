@@ -32,9 +32,13 @@ pub(super) struct DriverArgs {
     /// Bytes of the file that RDMA moves there and back
     #[arg(long, value_name = "BYTES", default_value_t = 16 << 20, value_parser = clap::value_parser!(u64).range(1..=1 << 28))]
     size: u64,
-    /// Seed of everything random: the same seed gives the same run
+    /// Seed of everything random: with one thread the same seed gives the same run
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
+    /// Threads: 1 repeats the same run from its seed; more are that many processors of each machine, which run at the same
+    /// time, for races
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    threads: u8,
     /// Write what crosses the wire into a pcap file
     #[arg(long, value_name = "OUT")]
     pcap: Option<PathBuf>,
@@ -92,6 +96,7 @@ pub(super) fn run(args: &DriverArgs) -> ExitCode {
         size,
         tcp_size: (size / 8).max(1),
         seed: args.seed,
+        processors: if args.threads > 1 { usize::from(args.threads) } else { 0 },
         pcap,
     };
     let started = Instant::now();

@@ -30,6 +30,24 @@ const NIC_INDEX: u32 = 20;
 /// The registry's class key of network adapters.
 const CLASS: &str = r"\REGISTRY\MACHINE\SYSTEM\ControlSet001\Control\Class\{4d36e972-e325-11ce-bfc1-08002be10318}";
 
+/// One frame of so many goes to any processor instead of its flow's.
+const STRAY: u64 = 64;
+/// How soon a host of several processors looks again at what is due.
+const AGAIN_NS: u64 = 100_000;
+
+/// A number that the frames of a flow have in common: addresses and ports, or whatever is there.
+fn flow(frame: &[u8]) -> usize {
+    let (headers, _) = frame.split_at(frame.len().min(62));
+    let (addresses, ports) = match headers.get(12..14) {
+        Some([0x08, 0x00]) => (26..34, 34..38),
+        Some([0x86, 0xdd]) => (22..54, 54..58),
+        _ => (0..12, 0..0),
+    };
+    let bytes = [addresses, ports].into_iter().filter_map(|range| headers.get(range)).flatten();
+    let mixed = bytes.fold(0_usize, |hash, &byte| hash.wrapping_mul(0x0100_0193) ^ usize::from(byte));
+    mixed ^ mixed >> 7
+}
+
 /// What a host is made of.
 #[derive(Clone, Debug)]
 pub struct Shape {
@@ -55,6 +73,8 @@ pub struct Shape {
     pub rss: bool,
     /// Its chances come from this.
     pub seed: u64,
+    /// How many processors run at the same time; 0: one thing at a time, the same again from the seed.
+    pub processors: usize,
 }
 
 impl Shape {
@@ -77,6 +97,7 @@ impl Shape {
             device_started: true,
             rss: false,
             seed: seed.wrapping_mul(64).wrapping_add(number as u64),
+            processors: 0,
         }
     }
 
@@ -142,7 +163,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Host {
     /// A machine with its NIC and its virtual device; the driver is still to be started.
     pub fn new(shape: &Shape, clock: Arc<AtomicU64>) -> Arc<Self> {
-        let machine = Machine::new(&shape.name, clock, shape.seed);
+        let machine = Machine::with_processors(&shape.name, clock, shape.seed, shape.processors);
         let device = r"\DEVICE\{534F4654-4E44-4B00-8000-000000000010}".to_owned();
         let key = key();
         for (name, value) in &shape.keywords {
@@ -223,8 +244,16 @@ impl Host {
         self.machine.ndis.adapters.instances().first().copied()
     }
 
-    /// A frame arrives from the wire.
+    /// A frame arrives from the wire. On a machine of several processors one of them takes it, later: the one of its flow, as
+    /// receive side scaling has it, and now and then another, as when the flows are spread anew.
     pub fn receive(&self, frame: &[u8]) {
+        if self.machine.processors().is_some() {
+            let (nic, frame) = (self.nic.clone(), frame.to_vec());
+            let flow = flow(&frame);
+            let processor = (self.machine.nt.random_u64() % STRAY != 0).then_some(flow);
+            self.machine.post(processor, move |machine| nic.deliver(machine, &frame));
+            return;
+        }
         self.machine.enter(|| irql::at(Irql::Dispatch, || self.nic.deliver(&self.machine, frame)));
         self.settle();
     }
@@ -232,6 +261,11 @@ impl Host {
     /// Does what is due now.
     pub fn run_due(&self) {
         self.machine.run_due();
+        if self.machine.processors().is_some() {
+            let nic = self.nic.clone();
+            self.machine.post(None, move |machine| nic.run_due(machine));
+            return;
+        }
         self.machine.enter(|| irql::at(Irql::Dispatch, || self.nic.run_due(&self.machine)));
         self.settle();
     }
@@ -263,9 +297,20 @@ impl Station for HostStation {
     }
 
     fn wants(&mut self) -> Wants {
-        self.0.settle();
-        let due = self.0.next_due().unwrap_or(u64::MAX);
+        let several = self.0.machine.processors().is_some();
+        if several {
+            // Nobody waits for them: the world's thread is one more processor.
+            self.0.tcpip.poll(&self.0.machine);
+        } else {
+            self.0.settle();
+        }
+        let mut due = self.0.next_due().unwrap_or(u64::MAX);
         let mut timer = lock(&self.0.timer);
+        let now = self.0.machine.now();
+        if several && due <= now {
+            // It has been given to a processor that did not come to it yet; or nobody has been asked, and soon is.
+            due = timer.filter(|&asked| asked > now).unwrap_or(now + AGAIN_NS);
+        }
         let changed = timer.replace(due) != Some(due);
         Wants { frames: self.0.nic.take_frames(), timer: changed.then_some(due), ..Wants::default() }
     }

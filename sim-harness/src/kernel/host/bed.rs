@@ -19,11 +19,20 @@ use ndk_types::{
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// Physical memory of the hosts and of their consumers together, in bytes.
 pub(crate) const MEMORY: usize = 16 << 30;
 /// Mappings a host has page table entries for: fewer than the driver would make, since each costs this process one too.
 pub(crate) const MAPPINGS: u32 = 1024;
+
+/// Beyond so many virtual nanoseconds from now, others go first.
+const STRIDE: u64 = 50_000;
+/// How long the world's thread lets others run, at least and at most.
+const PAUSE: Duration = Duration::from_micros(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(20);
+/// More pieces of work than this do not wait for the processors of a host.
+const BACKLOG: usize = 64;
 
 /// See the module's text.
 pub struct ImageBed {
@@ -66,11 +75,33 @@ impl ImageBed {
             if over() {
                 return true;
             }
-            if !self.world.step() {
+            if !self.step() {
                 return over();
             }
         }
         false
+    }
+
+    /// The next thing on hosts of several processors. Virtual time goes on with the wire; it does not run ahead of the processors,
+    /// nor far ahead of consumers, who have threads that nobody here knows. False when nothing will happen by itself.
+    fn step_beside_others(&mut self) -> bool {
+        self.world.settle();
+        let now = self.world.now();
+        if self.world.next_at().is_none_or(|at| at > now + STRIDE) {
+            std::thread::sleep(PAUSE);
+            for host in &self.hosts {
+                host.machine.wait_until_idle(LONGEST_PAUSE);
+            }
+            self.world.settle();
+        }
+        let backlog = |host: &Arc<Host>| host.machine.processors().is_some_and(|all| all.backlog() > BACKLOG);
+        while self.hosts.iter().any(backlog) {
+            std::thread::sleep(PAUSE);
+        }
+        if self.world.next_at().is_none() {
+            return self.hosts.iter().any(|host| !host.machine.is_idle());
+        }
+        self.world.step()
     }
 
     /// Unloads a host's driver, while the world goes on; the number of things it left behind.
@@ -138,6 +169,9 @@ impl Bed for ImageBed {
     }
 
     fn step(&mut self) -> bool {
+        if self.hosts.iter().any(|host| host.machine.processors().is_some()) {
+            return self.step_beside_others();
+        }
         self.world.step()
     }
 

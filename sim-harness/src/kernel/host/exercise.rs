@@ -39,6 +39,8 @@ pub struct Options {
     pub tcp_size: usize,
     /// Seed of everything by chance.
     pub seed: u64,
+    /// Processors of each host that run at the same time; 0: the same run again from the seed.
+    pub processors: usize,
     /// Where to write what crosses the wire.
     pub pcap: Option<File>,
 }
@@ -155,8 +157,12 @@ struct Run<'a> {
 
 /// Runs it; `progress` is told each thing that was done.
 pub fn run(mut options: Options, mut progress: impl FnMut(&Step)) -> Report {
-    let shapes: Vec<_> =
-        (0..options.hosts).map(|number| Shape::plain(number, options.seed).with_mtu(options.mtu)).collect();
+    let shape = |number| {
+        let mut shape = Shape::plain(number, options.seed).with_mtu(options.mtu);
+        shape.processors = options.processors;
+        shape
+    };
+    let shapes: Vec<_> = (0..options.hosts).map(shape).collect();
     let pcap = options.pcap.take();
     let mut bed = match ImageBed::of(&options.image, options.seed, &shapes) {
         Ok(bed) => bed,

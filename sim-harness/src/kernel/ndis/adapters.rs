@@ -150,6 +150,53 @@ pub(super) struct State {
     pub(super) offers: BTreeMap<usize, Offer>,
     pub(super) unbinds: BTreeMap<usize, bool>,
     pub(super) above: Option<Arc<dyn ProtocolAbove>>,
+    /// Calls of the driver's handlers that are under way, by the binding or instance they are for.
+    users: BTreeMap<usize, usize>,
+}
+
+/// A call of one of the driver's handlers that is under way. What it is for is not closed or halted before it has returned.
+pub(super) struct Using {
+    machine: Arc<Machine>,
+    handle: usize,
+    /// The context that the handler is called with.
+    pub(super) own: NDIS_HANDLE,
+}
+
+impl Using {
+    /// Begins a call for a binding or an instance; `own` says with which context, or that there is none to be made.
+    pub(super) fn begin(
+        machine: &Arc<Machine>,
+        handle: usize,
+        own: impl FnOnce(&mut State) -> Option<usize>,
+    ) -> Option<Self> {
+        let mut state = machine.adapters();
+        let own = context(own(&mut state)?);
+        *state.users.entry(handle).or_default() += 1;
+        Some(Self { machine: machine.clone(), handle, own })
+    }
+
+    /// Returns when no call for a binding or an instance is under way any more. One that runs on this thread alone cannot be, so
+    /// where one thread runs at a time nobody waits.
+    pub(super) fn wait_for_all(machine: &Arc<Machine>, handle: usize, what: &str) {
+        if machine.processors().is_some() {
+            let watched = machine.clone();
+            machine.wait(what, None, move || !watched.adapters().users.contains_key(&handle));
+        }
+    }
+}
+
+impl Drop for Using {
+    fn drop(&mut self) {
+        let mut state = self.machine.adapters();
+        if let Some(users) = state.users.get_mut(&self.handle) {
+            *users -= 1;
+            if *users == 0 {
+                state.users.remove(&self.handle);
+            }
+        }
+        drop(state);
+        self.machine.sched.note();
+    }
 }
 
 impl State {

@@ -1,6 +1,6 @@
 //! Bindings of the driver's protocol to NICs: offered, opened, restarted, paused, unbound, closed (W-01 to W-03, W-07, W-08).
 
-use super::adapters::{BINDING, Binding, Edge, Lower, NIC, OPERATION, Offer, context, handle};
+use super::adapters::{BINDING, Binding, Edge, Lower, NIC, OPERATION, Offer, Using, context, handle};
 use super::native::{Nic, NicAttributes};
 use super::registration::{PROTOCOL, check_header};
 use crate::exports;
@@ -204,6 +204,11 @@ pub(super) fn offer_adapter(machine: &Arc<Machine>, nic: usize, attributes: &Nic
 /// A binding's context and whether it is there.
 pub(super) fn context_of(machine: &Machine, binding: usize) -> Option<NDIS_HANDLE> {
     machine.adapters().bindings.get(&binding).map(|binding| context(binding.context))
+}
+
+/// Begins a call of a handler for a binding, if it is there.
+pub(super) fn using(machine: &Arc<Machine>, binding: usize) -> Option<Using> {
+    Using::begin(machine, binding, |state| state.bindings.get(&binding).map(|binding| binding.context))
 }
 
 /// Whether an event is complete, and its status.
@@ -450,6 +455,8 @@ ndk_types::abi! {
             binding.edge = Edge::Gone;
             (twice, binding.sends, binding.indicated, binding.requests.len(), context(binding.context))
         });
+        // What the driver has in its handlers runs to their ends; nothing new begins after an unbind's pause.
+        Using::wait_for_all(&machine, number, "handlers of a binding that is closed");
         let Some((false, sends, indicated, requests, own)) = found else {
             machine.violation("W-07", format!("NdisCloseAdapterEx of {number:#x}, which is no open binding"));
             return NDIS_STATUS_SUCCESS;

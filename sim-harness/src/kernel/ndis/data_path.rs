@@ -1,8 +1,8 @@
 //! Lists on their way: down from the protocol above through the driver to the NIC, and back; up, and back. Each step is held
 //! against who holds the list, the state of the edge, the IRQL its flags claim, and its SourceHandle (W-08, W-20).
 
-use super::adapters::{Edge, handle};
-use super::bindings::context_of;
+use super::adapters::{Edge, Miniport, Using, handle};
+use super::bindings::using;
 use super::lists::{Holder, Nbl};
 use super::miniports;
 use super::native::{Nic, ProtocolAbove};
@@ -63,9 +63,9 @@ pub fn nic_indicate(machine: &Arc<Machine>, nic: usize, lists: Vec<Nbl>, resourc
     });
     let protocol = machine.ndis.registrations.protocol();
     let handler = protocol.and_then(|protocol| protocol.ReceiveNetBufferListsHandler);
-    let Some(((binding, handler), own)) = running
+    let Some(((binding, handler), used)) = running
         .zip(handler)
-        .and_then(|(binding, handler)| context_of(machine, binding).map(|own| ((binding, handler), own)))
+        .and_then(|(binding, handler)| using(machine, binding).map(|used| ((binding, handler), used)))
     else {
         if !resources && let Some(nic) = machine.adapters().nics.get(&nic).map(|lower| lower.nic.clone()) {
             nic.returned(machine, lists);
@@ -90,7 +90,7 @@ pub fn nic_indicate(machine: &Arc<Machine>, nic: usize, lists: Vec<Nbl>, resourc
             "ProtocolReceiveNetBufferLists",
             Irql::Dispatch,
             handler,
-            own,
+            used.own,
             chain,
             NDIS_DEFAULT_PORT_NUMBER,
             count,
@@ -107,7 +107,7 @@ pub fn nic_send_complete(machine: &Arc<Machine>, nic: usize, lists: &[Nbl]) {
     let Some(binding) = machine.ndis.adapters.binding_of(nic) else { return };
     let protocol = machine.ndis.registrations.protocol();
     let handler = protocol.and_then(|protocol| protocol.SendNetBufferListsCompleteHandler);
-    let Some((handler, own)) = handler.zip(context_of(machine, binding)) else { return };
+    let Some((handler, used)) = handler.zip(using(machine, binding)) else { return };
     let chain = machine.ndis.lists.link(lists);
     machine.ndis.lists.hand_over(machine, chain, Holder::Nic, Holder::Driver, "a completion of the NIC");
     if let Some(open) = machine.adapters().bindings.get_mut(&binding) {
@@ -120,7 +120,7 @@ pub fn nic_send_complete(machine: &Arc<Machine>, nic: usize, lists: &[Nbl]) {
             "ProtocolSendNetBufferListsComplete",
             Irql::Dispatch,
             handler,
-            own,
+            used.own,
             chain,
             NDIS_SEND_COMPLETE_FLAGS_DISPATCH_LEVEL
         );
@@ -131,7 +131,7 @@ pub fn nic_send_complete(machine: &Arc<Machine>, nic: usize, lists: &[Nbl]) {
 pub fn nic_status(machine: &Arc<Machine>, nic: usize, code: NDIS_STATUS, buffer: &[u8]) {
     let Some(binding) = machine.ndis.adapters.binding_of(nic) else { return };
     let handler = machine.ndis.registrations.protocol().and_then(|protocol| protocol.StatusHandlerEx);
-    let Some((handler, own)) = handler.zip(context_of(machine, binding)) else { return };
+    let Some((handler, used)) = handler.zip(using(machine, binding)) else { return };
     let mut bytes = buffer.to_vec();
     // SAFETY: integers and pointers, for which zero is a value.
     let mut given: NDIS_STATUS_INDICATION = unsafe { std::mem::zeroed() };
@@ -144,7 +144,7 @@ pub fn nic_status(machine: &Arc<Machine>, nic: usize, code: NDIS_STATUS, buffer:
     given.StatusCode = code;
     (given.StatusBuffer, given.StatusBufferSize) = (bytes.as_mut_ptr().cast(), bytes.len() as u32);
     // SAFETY: the handler's contract: the binding's context and an indication that is valid during the call.
-    unsafe { crate::call_driver!(machine, "ProtocolStatusEx", Irql::Dispatch, handler, own, &raw mut given) };
+    unsafe { crate::call_driver!(machine, "ProtocolStatusEx", Irql::Dispatch, handler, used.own, &raw mut given) };
 }
 
 /// A NIC that let a pause pend is paused: what it indicated is back.
@@ -157,10 +157,14 @@ pub fn nic_pause_complete(machine: &Arc<Machine>, nic: usize) {
 /// The protocol above sends lists through an instance. At or below DISPATCH_LEVEL.
 pub fn protocol_send(machine: &Arc<Machine>, instance: usize, lists: &[Nbl], flags: u32) {
     let entry = machine.ndis.registrations.miniport().and_then(|driver| driver.given.SendNetBufferListsHandler);
-    let state = machine.adapters().miniports.get(&instance).map(|one| one.edge);
-    let Some((entry, own)) =
-        entry.zip(miniports::context_of(machine, instance)).filter(|_| state == Some(Edge::Running))
-    else {
+    // In one: a pause that begins after this waits for it.
+    let used = Using::begin(machine, instance, |state| {
+        let running = |one: &&mut Miniport| one.context != 0 && one.edge == Edge::Running && entry.is_some();
+        let miniport = state.miniports.get_mut(&instance).filter(running)?;
+        miniport.sends += lists.len();
+        Some(miniport.context)
+    });
+    let Some((entry, used)) = entry.zip(used) else {
         // NDIS completes what is sent to an instance that is paused.
         for list in lists {
             // SAFETY: the protocol's own lists.
@@ -173,9 +177,6 @@ pub fn protocol_send(machine: &Arc<Machine>, instance: usize, lists: &[Nbl], fla
     };
     let chain = machine.ndis.lists.link(lists);
     machine.ndis.lists.hand_over(machine, chain, Holder::Above, Holder::Driver, "a send of the protocol above");
-    if let Some(miniport) = machine.adapters().miniports.get_mut(&instance) {
-        miniport.sends += lists.len();
-    }
     let level = irql::current();
     let flags = if level == Irql::Dispatch { flags | NDIS_SEND_FLAGS_DISPATCH_LEVEL } else { flags };
     // SAFETY: the handler's contract: MiniportAdapterContext and a chain of lists.
@@ -185,7 +186,7 @@ pub fn protocol_send(machine: &Arc<Machine>, instance: usize, lists: &[Nbl], fla
             "MiniportSendNetBufferLists",
             level,
             entry,
-            own,
+            used.own,
             chain,
             NDIS_DEFAULT_PORT_NUMBER,
             flags
@@ -196,7 +197,7 @@ pub fn protocol_send(machine: &Arc<Machine>, instance: usize, lists: &[Nbl], fla
 /// The protocol above is done with lists that an instance indicated. At or below DISPATCH_LEVEL.
 pub fn protocol_return(machine: &Arc<Machine>, instance: usize, lists: &[Nbl]) {
     let entry = machine.ndis.registrations.miniport().and_then(|driver| driver.given.ReturnNetBufferListsHandler);
-    let Some((entry, own)) = entry.zip(miniports::context_of(machine, instance)) else { return };
+    let Some((entry, used)) = entry.zip(miniports::using(machine, instance)) else { return };
     let chain = machine.ndis.lists.link(lists);
     machine.ndis.lists.hand_over(machine, chain, Holder::Above, Holder::Driver, "a return of the protocol above");
     if let Some(miniport) = machine.adapters().miniports.get_mut(&instance) {
@@ -205,16 +206,23 @@ pub fn protocol_return(machine: &Arc<Machine>, instance: usize, lists: &[Nbl]) {
     let level = irql::current();
     let flags = if level == Irql::Dispatch { NDIS_RETURN_FLAGS_DISPATCH_LEVEL } else { 0 };
     // SAFETY: the handler's contract: MiniportAdapterContext and a chain of lists it indicated.
-    unsafe { crate::call_driver!(machine, "MiniportReturnNetBufferLists", level, entry, own, chain, flags) };
+    unsafe { crate::call_driver!(machine, "MiniportReturnNetBufferLists", level, entry, used.own, chain, flags) };
 }
 
 /// The protocol above cancels its sends with this id. At or below DISPATCH_LEVEL.
 pub fn protocol_cancel(machine: &Arc<Machine>, instance: usize, id: usize) {
     let entry = machine.ndis.registrations.miniport().and_then(|driver| driver.given.CancelSendHandler);
-    let Some((entry, own)) = entry.zip(miniports::context_of(machine, instance)) else { return };
+    let Some((entry, used)) = entry.zip(miniports::using(machine, instance)) else { return };
     // SAFETY: the handler's contract: MiniportAdapterContext and an id.
     unsafe {
-        crate::call_driver!(machine, "MiniportCancelSend", irql::current(), entry, own, super::adapters::handle(id));
+        crate::call_driver!(
+            machine,
+            "MiniportCancelSend",
+            irql::current(),
+            entry,
+            used.own,
+            super::adapters::handle(id)
+        );
     };
 }
 
@@ -222,7 +230,7 @@ pub fn protocol_cancel(machine: &Arc<Machine>, instance: usize, id: usize) {
 fn refuse(machine: &Arc<Machine>, binding: usize, lists: &[Nbl]) {
     let protocol = machine.ndis.registrations.protocol();
     let handler = protocol.and_then(|protocol| protocol.SendNetBufferListsCompleteHandler);
-    let Some((handler, own)) = handler.zip(context_of(machine, binding)) else { return };
+    let Some((handler, used)) = handler.zip(using(machine, binding)) else { return };
     for list in lists {
         // SAFETY: lists of the driver, which wait for this completion.
         unsafe { (*list.0).Status = NDIS_STATUS_PAUSED };
@@ -230,7 +238,15 @@ fn refuse(machine: &Arc<Machine>, binding: usize, lists: &[Nbl]) {
     let chain = machine.ndis.lists.link(lists);
     // SAFETY: the handler's contract: the binding's context and a chain of the driver's own lists.
     unsafe {
-        crate::call_driver!(machine, "ProtocolSendNetBufferListsComplete", irql::current(), handler, own, chain, 0);
+        crate::call_driver!(
+            machine,
+            "ProtocolSendNetBufferListsComplete",
+            irql::current(),
+            handler,
+            used.own,
+            chain,
+            0
+        );
     };
 }
 

@@ -1,7 +1,7 @@
 //! Instances of the virtual miniport: initialised over a device that is there, restarted, paused, halted; their attributes
 //! (W-01, W-04, W-08, W-21, REG-06 to REG-18).
 
-use super::adapters::{Device, Edge, INSTANCE, Miniport, context, handle};
+use super::adapters::{Device, Edge, INSTANCE, Miniport, Using, context, handle};
 use super::attributes::Attributes;
 use super::bindings::{self, Counted};
 use super::native::NicAttributes;
@@ -211,6 +211,8 @@ pub fn pause(machine: &Arc<Machine>, number: usize) {
         let Some(miniport) = state.miniports.get_mut(&number).filter(|one| one.edge == Edge::Running) else { return };
         miniport.edge = Edge::Pausing;
     }
+    // The protocols above are paused first: none of them is sending.
+    Using::wait_for_all(machine, number, "handlers of an instance that is paused");
     // SAFETY: integers, for which zero is a value.
     let mut given: NDIS_MINIPORT_PAUSE_PARAMETERS = unsafe { std::mem::zeroed() };
     given.Header = NDIS_OBJECT_HEADER {
@@ -278,12 +280,11 @@ pub(super) fn halt(machine: &Arc<Machine>, number: usize, action: NDIS_HALT_ACTI
         });
     }
     pause(machine, number);
-    let open = {
-        let mut state = machine.adapters();
-        let Some(miniport) = state.miniports.get_mut(&number) else { return };
+    if let Some(miniport) = machine.adapters().miniports.get_mut(&number) {
         miniport.edge = Edge::Gone;
-        miniport.ndk_open.len()
-    };
+    }
+    Using::wait_for_all(machine, number, "handlers of an instance that is halted");
+    let Some(open) = machine.adapters().miniports.get(&number).map(|miniport| miniport.ndk_open.len()) else { return };
     if open > 0 {
         machine.violation("PNP-09", format!("an instance is halted with {open} NDK_ADAPTERs open"));
     }
@@ -317,6 +318,15 @@ pub(super) fn halt_all(machine: &Arc<Machine>) {
     for number in all {
         halt(machine, number, NdisHaltDeviceStopped);
     }
+}
+
+/// Begins a call of a handler for an instance, if it is there.
+pub(super) fn using(machine: &Arc<Machine>, number: usize) -> Option<Using> {
+    Using::begin(machine, number, |state| {
+        // While it is halted there may still be an adapter to close.
+        let alive = |one: &&Miniport| one.edge != Edge::Gone || !one.ndk_open.is_empty();
+        state.miniports.get(&number).filter(|one| one.context != 0).filter(alive).map(|one| one.context)
+    })
 }
 
 /// MiniportAdapterContext.

@@ -2,7 +2,7 @@
 //! the driver to its NIC (OID-04, OID-10, W-22).
 
 use super::adapters::{Asked, Edge};
-use super::bindings::context_of;
+use super::bindings::using;
 use super::miniports;
 use super::registration::check_header;
 use crate::exports;
@@ -132,25 +132,22 @@ pub fn request(
     oid: NDIS_OID,
     bytes: &[u8],
 ) -> Answer {
-    let watched = machine.clone();
-    machine.wait("the regular request before", None, move || {
-        watched.adapters().miniports.get(&instance).is_none_or(|one| one.regular.is_none())
-    });
     let entry = machine.ndis.registrations.miniport().and_then(|driver| driver.given.OidRequestHandler);
-    let Some((entry, own)) = entry.zip(miniports::context_of(machine, instance)) else {
+    let Some((entry, used)) = entry.zip(miniports::using(machine, instance)) else {
         return refused(NDIS_STATUS_FAILURE);
     };
     let Some(made) = Made::new(machine, kind, oid, bytes) else { return refused(NDIS_STATUS_RESOURCES) };
     let place = made.request;
     let asked = Asked::now(oid, place.expose_provenance());
-    if let Some(miniport) = machine.adapters().miniports.get_mut(&instance) {
-        miniport.regular = Some(asked);
-        // On its way up an instance may speak before it has answered.
-        miniport.asleep &= oid != OID_PNP_SET_POWER;
+    while !begin(machine, instance, asked) {
+        let watched = machine.clone();
+        machine.wait("the regular request before", None, move || {
+            watched.adapters().miniports.get(&instance).is_none_or(|one| one.regular.is_none())
+        });
     }
     let mut status = {
         // SAFETY: the handler's contract: MiniportAdapterContext and a request that stays until it is complete.
-        unsafe { crate::call_driver!(machine, "MiniportOidRequest", Irql::Passive, entry, own, place) }
+        unsafe { crate::call_driver!(machine, "MiniportOidRequest", Irql::Passive, entry, used.own, place) }
     };
     if status == NDIS_STATUS_PENDING {
         if oid == OID_NDK_SET_STATE {
@@ -185,6 +182,19 @@ pub fn request(
     made.take(machine, status)
 }
 
+/// Notes a regular request as the one that is under way; false while another is.
+fn begin(machine: &Machine, instance: usize, asked: Asked) -> bool {
+    let mut state = machine.adapters();
+    let Some(miniport) = state.miniports.get_mut(&instance) else { return true };
+    if miniport.regular.is_some() {
+        return false;
+    }
+    miniport.regular = Some(asked);
+    // On its way up an instance may speak before it has answered.
+    miniport.asleep &= asked.oid != OID_PNP_SET_POWER;
+    true
+}
+
 /// A direct request to an instance, at this IRQL, whatever else is under way.
 pub fn direct_request(
     machine: &Arc<Machine>,
@@ -195,14 +205,14 @@ pub fn direct_request(
     bytes: &[u8],
 ) -> Answer {
     let entry = machine.ndis.registrations.miniport().and_then(|driver| driver.given.DirectOidRequestHandler);
-    let Some((entry, own)) = entry.zip(miniports::context_of(machine, instance)) else {
+    let Some((entry, used)) = entry.zip(miniports::using(machine, instance)) else {
         return refused(NDIS_STATUS_NOT_SUPPORTED);
     };
     let Some(made) = Made::new(machine, kind, oid, bytes) else { return refused(NDIS_STATUS_RESOURCES) };
     let place = made.request;
     let status = {
         // SAFETY: the handler's contract: MiniportAdapterContext and a request that stays until it is complete.
-        unsafe { crate::call_driver!(machine, "MiniportDirectOidRequest", level, entry, own, place) }
+        unsafe { crate::call_driver!(machine, "MiniportDirectOidRequest", level, entry, used.own, place) }
     };
     if status == NDIS_STATUS_PENDING {
         machine.violation("OID-10", format!("the direct request {oid:#x} pends; nothing of ours has to wait"));
@@ -214,47 +224,48 @@ pub fn direct_request(
 pub fn nic_oid_complete(machine: &Arc<Machine>, nic: usize, request: *mut NDIS_OID_REQUEST, status: NDIS_STATUS) {
     let Some(binding) = machine.ndis.adapters.binding_of(nic) else { return };
     let taken = {
-        let mut state = machine.adapters();
-        let Some(open) = state.bindings.get_mut(&binding) else { return };
-        let first = open.requests.front().copied();
-        if first == Some(request.addr()) {
-            open.requests.pop_front();
-        }
-        first == Some(request.addr())
+        let state = machine.adapters();
+        state.bindings.get(&binding).is_some_and(|open| open.requests.front() == Some(&request.addr()))
     };
     if taken {
+        let next = advance(machine, binding);
         complete(machine, binding, request, status);
+        submit(machine, binding, next);
     }
-    next(machine, binding);
 }
 
 /// ProtocolOidRequestComplete.
 fn complete(machine: &Arc<Machine>, binding: usize, request: *mut NDIS_OID_REQUEST, status: NDIS_STATUS) {
     let protocol = machine.ndis.registrations.protocol();
     let handler = protocol.and_then(|protocol| protocol.OidRequestCompleteHandler);
-    let Some((handler, own)) = handler.zip(context_of(machine, binding)) else { return };
+    let Some((handler, used)) = handler.zip(using(machine, binding)) else { return };
     let level = irql::current();
     // SAFETY: the handler's contract: the binding's context, and the driver's own request, for the last time.
-    unsafe { crate::call_driver!(machine, "ProtocolOidRequestComplete", level, handler, own, request, status) };
+    unsafe { crate::call_driver!(machine, "ProtocolOidRequestComplete", level, handler, used.own, request, status) };
+}
+
+/// The first request is done; gives the one behind it, which is the caller's to give to the NIC.
+fn advance(machine: &Machine, binding: usize) -> Option<usize> {
+    let mut state = machine.adapters();
+    let requests = &mut state.bindings.get_mut(&binding)?.requests;
+    requests.pop_front();
+    requests.front().copied()
 }
 
 /// Gives the NIC the requests that waited, as long as it answers at once.
-fn next(machine: &Arc<Machine>, binding: usize) {
-    loop {
-        let (request, nic) = {
+fn submit(machine: &Arc<Machine>, binding: usize, mut next: Option<usize>) {
+    while let Some(request) = next {
+        let nic = {
             let state = machine.adapters();
-            let Some(open) = state.bindings.get(&binding) else { return };
-            let Some(&request) = open.requests.front() else { return };
-            (request, state.nics.get(&open.nic).map(|lower| lower.nic.clone()))
+            let lower = state.bindings.get(&binding).and_then(|open| state.nics.get(&open.nic));
+            lower.map(|lower| lower.nic.clone())
         };
         let place = ptr::with_exposed_provenance_mut(request);
         let status = nic.map_or(NDIS_STATUS_ADAPTER_NOT_FOUND, |nic| nic.oid(machine, place));
         if status == NDIS_STATUS_PENDING {
             return;
         }
-        if let Some(open) = machine.adapters().bindings.get_mut(&binding) {
-            open.requests.pop_front();
-        }
+        next = advance(machine, binding);
         complete(machine, binding, place, status);
     }
 }
@@ -292,10 +303,8 @@ ndk_types::abi! {
         }
         let status = nic.map_or(NDIS_STATUS_ADAPTER_NOT_FOUND, |nic| nic.oid(&machine, request));
         if status != NDIS_STATUS_PENDING {
-            if let Some(open) = machine.adapters().bindings.get_mut(&binding) {
-                open.requests.pop_front();
-            }
-            next(&machine, binding);
+            let next = advance(&machine, binding);
+            submit(&machine, binding, next);
         }
         status
     }

@@ -33,7 +33,7 @@ pub fn open_ndk_adapter(
 pub fn open_on(machine: &Arc<Machine>, instance: usize, version: NDK_VERSION) -> Result<*mut NDK_ADAPTER, NTSTATUS> {
     let ndk = machine.ndis.registrations.ndk().ok_or(STATUS_NOT_SUPPORTED)?;
     let entry = ndk.OpenNDKAdapterHandler.ok_or(STATUS_NOT_SUPPORTED)?;
-    let own = miniports::context_of(machine, instance).ok_or(STATUS_NOT_FOUND)?;
+    let used = miniports::using(machine, instance).ok_or(STATUS_NOT_FOUND)?;
     // SAFETY: integers and pointers, for which zero is a value.
     let mut given: NDIS_OPEN_NDK_ADAPTER_PARAMETERS = unsafe { std::mem::zeroed() };
     given.Version = version;
@@ -41,7 +41,15 @@ pub fn open_on(machine: &Arc<Machine>, instance: usize, version: NDK_VERSION) ->
     let status = {
         // SAFETY: the handler's contract: MiniportAdapterContext, valid parameters, room for the adapter.
         unsafe {
-            crate::call_driver!(machine, "OpenNDKAdapter", Irql::Passive, entry, own, &raw mut given, &raw mut opened)
+            crate::call_driver!(
+                machine,
+                "OpenNDKAdapter",
+                Irql::Passive,
+                entry,
+                used.own,
+                &raw mut given,
+                &raw mut opened
+            )
         }
     };
     if status != NDIS_STATUS_SUCCESS {
@@ -66,12 +74,17 @@ pub fn close_ndk_adapter(machine: &Arc<Machine>, adapter: *mut NDK_ADAPTER) {
         return;
     };
     let entry = machine.ndis.registrations.ndk().and_then(|ndk| ndk.CloseNDKAdapterHandler);
-    if let Some((entry, own)) = entry.zip(miniports::context_of(machine, instance)) {
+    // Until it is off the list: a halt that waits for this call must not find it there.
+    let call = entry.zip(miniports::using(machine, instance));
+    if let Some((entry, used)) = &call {
         // SAFETY: the handler's contract: MiniportAdapterContext and an open adapter, for the last time.
-        unsafe { crate::call_driver!(machine, "CloseNDKAdapter", Irql::Passive, entry, own, adapter) };
+        unsafe { crate::call_driver!(machine, "CloseNDKAdapter", Irql::Passive, *entry, used.own, adapter) };
     }
     if let Some(miniport) = machine.adapters().miniports.get_mut(&instance) {
-        miniport.ndk_open.retain(|&open| open != adapter.addr());
+        // One alone: the address may be another adapter's by now.
+        if let Some(place) = miniport.ndk_open.iter().position(|&open| open == adapter.addr()) {
+            miniport.ndk_open.swap_remove(place);
+        }
     }
 }
 
@@ -113,7 +126,7 @@ pub(super) fn driver_event(
 pub fn device_event(machine: &Arc<Machine>, instance: usize, event: NDIS_DEVICE_PNP_EVENT) {
     let driver = machine.ndis.registrations.miniport();
     let entry = driver.and_then(|driver| driver.given.DevicePnPEventNotifyHandler);
-    let Some((entry, own)) = entry.zip(miniports::context_of(machine, instance)) else { return };
+    let Some((entry, used)) = entry.zip(miniports::using(machine, instance)) else { return };
     // SAFETY: integers and pointers, for which zero is a value.
     let mut notice: NET_DEVICE_PNP_EVENT = unsafe { std::mem::zeroed() };
     notice.Header = NDIS_OBJECT_HEADER {
@@ -123,15 +136,17 @@ pub fn device_event(machine: &Arc<Machine>, instance: usize, event: NDIS_DEVICE_
     };
     notice.DevicePnPEvent = event;
     // SAFETY: the handler's contract: MiniportAdapterContext and an event that stays during the call.
-    unsafe { crate::call_driver!(machine, "MiniportDevicePnPEventNotify", Irql::Passive, entry, own, &raw mut notice) };
+    unsafe {
+        crate::call_driver!(machine, "MiniportDevicePnPEventNotify", Irql::Passive, entry, used.own, &raw mut notice)
+    };
 }
 
 /// MiniportShutdownEx, at any IRQL.
 pub fn shutdown(machine: &Arc<Machine>, instance: usize, level: Irql) {
     let entry = machine.ndis.registrations.miniport().and_then(|driver| driver.given.ShutdownHandlerEx);
-    let Some((entry, own)) = entry.zip(miniports::context_of(machine, instance)) else { return };
+    let Some((entry, used)) = entry.zip(miniports::using(machine, instance)) else { return };
     // SAFETY: the handler's contract: MiniportAdapterContext.
-    unsafe { crate::call_driver!(machine, "MiniportShutdownEx", level, entry, own, NdisShutdownPowerOff) };
+    unsafe { crate::call_driver!(machine, "MiniportShutdownEx", level, entry, used.own, NdisShutdownPowerOff) };
 }
 
 fn ndk_event(machine: &Arc<Machine>, instance: usize, enable: bool) {
