@@ -62,6 +62,15 @@ impl Reads {
         self.replies.len() - same
     }
 
+    /// Drops what is owed of the oldest READ, if it was asked for again; whether it was. A peer whose READs are as many as were
+    /// agreed on, and which sends another, has what it asked for twice: its first answers were on their way.
+    pub(super) fn drop_superfluous(&mut self) -> bool {
+        let Some(oldest) = self.replies.first().map(|reply| reply.record.first) else { return false };
+        let again = self.replies.iter().any(|reply| reply.record.first == oldest && reply.again);
+        self.replies.retain(|reply| !again || reply.record.first != oldest);
+        again
+    }
+
     pub(super) const fn is_idle(&self) -> bool {
         self.replies.is_empty()
     }

@@ -134,3 +134,27 @@ fn a_read_asked_for_again_in_part_counts_once_against_the_depth() {
     let psns: Vec<_> = side.says_all().iter().map(|said| said.psn - THEIRS).collect();
     assert_eq!(psns, [0, 1, 2, 3, 4, 5]);
 }
+
+/// T-22: a peer that was impatient asks again, has its answer all the same, and goes on: what it needs no more is not counted
+/// against it. A READ that was asked for once is.
+#[test]
+fn a_replay_that_the_peer_needs_no_more_gives_way_to_its_next_read() {
+    let mut side = Side::with(crate::qp::Attributes { responder_resources: 1, ..attributes() });
+    side.hears(RdmaReadRequest, THEIRS, reth(BASE, KEY, 1280), &[]);
+    assert_eq!(side.says_all().len(), 5);
+    side.egress.available = 2;
+    side.hears(RdmaReadRequest, THEIRS, reth(BASE, KEY, 1280), &[]);
+    assert_eq!(side.says_all().len(), 2);
+    side.memory.fill(KEY, 0, &pattern(3, 16));
+    side.hears_only(RdmaReadRequest, THEIRS + 5, reth(BASE, KEY, 16), &[]);
+    side.egress.available = usize::MAX;
+    side.turn();
+    assert_eq!(side.says_all(), [reply(RdmaReadResponseOnly, THEIRS + 5, acked(2), &pattern(3, 16))]);
+    assert_eq!(side.qp.state(), State::Rts);
+    side.egress.available = 0;
+    side.hears(RdmaReadRequest, THEIRS + 6, reth(BASE, KEY, 16), &[]);
+    side.hears(RdmaReadRequest, THEIRS + 7, reth(BASE, KEY, 16), &[]);
+    side.egress.available = usize::MAX;
+    side.turn();
+    assert_eq!(side.says_all().last(), Some(&nak(THEIRS + 7, NakCode::InvalidRequest, 3)));
+}
