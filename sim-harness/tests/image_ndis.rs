@@ -7,6 +7,7 @@ use sim_harness::kernel::host::{Host, HostStation, Shape};
 use sim_harness::kernel::ndis::adapters::{Choices, Edge};
 use sim_harness::kernel::ndis::{miniports, oids};
 use sim_harness::kernel::verifier::Violation;
+use sim_harness::tcpip::Stack;
 use sim_harness::wire::Manners;
 use sim_harness::world::World;
 use std::collections::{BTreeMap, BTreeSet};
@@ -62,7 +63,7 @@ fn pings_of_tcp_ip_cross_the_driver_over_both_protocols() {
         hosts[0].tcpip.with(|stack| stack.ping(address, 1)).unwrap();
         let pongs = std::cell::RefCell::new(Vec::new());
         run(&mut world, || {
-            pongs.borrow_mut().extend(hosts[0].tcpip.with(|stack| stack.pongs()).unwrap());
+            pongs.borrow_mut().extend(hosts[0].tcpip.with(Stack::pongs).unwrap());
             pongs.borrow().contains(&address)
         });
     }

@@ -97,7 +97,9 @@ fn script(host: &Arc<Host>, acts: &[Act]) -> Arc<AtomicBool> {
     let binding = machine.ndis.adapters.binding_of(host.nic_handle).expect("a binding");
     let (acts, inner, over) = (acts.to_vec(), machine.clone(), done.clone());
     machine.thread("a script", move || {
-        acts.into_iter().for_each(|act| do_one(&inner, instance, binding, act));
+        for act in acts {
+            do_one(&inner, instance, binding, act);
+        }
         over.store(true, Ordering::SeqCst);
     });
     done
@@ -431,7 +433,9 @@ fn a_larger_mtu_of_the_nic_changes_nothing_until_the_next_bind() {
     let mut grown = false;
     transfers(&mut bed, 2 << 20, |moved| {
         if moved > 0 && !std::mem::replace(&mut grown, true) {
-            hosts.iter().for_each(|host| host.nic.set_mtu(&host.machine, 9000));
+            for host in &hosts {
+                host.nic.set_mtu(&host.machine, 9000);
+            }
         }
     });
     assert!(grown);

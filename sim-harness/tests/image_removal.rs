@@ -517,7 +517,9 @@ fn allocations_that_fail_in_the_middle_of_a_transfer_cost_a_call_or_a_frame() {
         }
         is_clean(&bed, &format!("transfer {turn}"));
         // One that is still to come would fail a call of what follows.
-        hosts.iter().for_each(|host| host.machine.nt.pool.fail_after(u64::MAX >> 1));
+        for host in &hosts {
+            host.machine.nt.pool.fail_after(u64::MAX >> 1);
+        }
         armed = hosts.iter().map(|host| failures(host)).collect();
     }
     let failed: u64 = hosts.iter().map(|host| failures(host)).sum();
