@@ -14,8 +14,6 @@ pub mod pnp;
 mod processors;
 mod registration;
 #[cfg(test)]
-mod sleep_tests;
-#[cfg(test)]
 mod tests;
 pub mod work_items;
 
