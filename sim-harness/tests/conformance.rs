@@ -1,7 +1,7 @@
 //! Runs every conformance case twice: on two natively built providers, and on two machines with the loaded driver image, which
-//! in the end unload it under the verifier. There each call but three is made at DISPATCH_LEVEL, and no callback may come at a higher
-//! level (COM-05, COM-09, LT-16, WR-49). With `SOFTNDK_ALL_CASES` set, also on the optimised image, by a consumer that calls
-//! at PASSIVE_LEVEL and has its buffers in nonpaged pool.
+//! in the end unload it under the verifier. There each call but three is made at DISPATCH_LEVEL, and no callback may come at a
+//! higher level (COM-05, COM-09, LT-16, WR-49). With `SOFTNDK_ALL_CASES` set, also on the optimised image, by a consumer that
+//! calls at PASSIVE_LEVEL and has its buffers in nonpaged pool.
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use sim_harness::bed::NativeBed;

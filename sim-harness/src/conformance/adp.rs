@@ -113,7 +113,7 @@ fn what_is_reported_is_what_there_is(bed: &mut dyn Bed) {
 /// ADP-19: whatever the wire does to the order of packets, a consumer that waits for the last byte finds all before it. (Within
 /// one packet that is shown where the copy is made.)
 fn the_last_byte_of_a_transfer_is_seen_after_all_others(bed: &mut dyn Bed) {
-    const LENGTH: usize = 20_000;
+    const LENGTH: usize = 16_000;
     let adapter = bed.open(0, VERSION).unwrap();
     assert_ne!(adapter.info().unwrap().AdapterFlags & NDK_ADAPTER_FLAG_IN_ORDER_DMA_SUPPORTED, 0);
     adapter.close();

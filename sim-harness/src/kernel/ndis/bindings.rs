@@ -338,7 +338,8 @@ pub fn set_power(machine: &Arc<Machine>, binding: usize, state: NET_DEVICE_POWER
     status
 }
 
-/// Unbinds what is bound to a NIC, once: who comes second waits for the first. PASSIVE_LEVEL; returns when the unbind is complete.
+/// Unbinds what is bound to a NIC, once: who comes second waits for the first. PASSIVE_LEVEL; returns when the unbind is
+/// complete.
 pub fn unbind_nic(machine: &Arc<Machine>, nic: usize) {
     let Some(binding) = machine.ndis.adapters.binding_of(nic) else { return };
     let under_way =
