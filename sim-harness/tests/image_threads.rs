@@ -66,7 +66,9 @@ fn close(bed: &mut ImageBed, link: Link) {
     for host in [client, server] {
         let Host { adapter, cq, pd, qp, lam, buffer, .. } = host;
         assert!(buffer.guards_are_whole());
-        (pd.close(), cq.close(), qp.close());
+        pd.close();
+        cq.close();
+        qp.close();
         adapter.release_lam(lam);
         close_adapter(bed, adapter);
     }
@@ -167,7 +169,9 @@ fn come_and_go(machine: &Arc<Machine>, rounds: usize, failed: &AtomicBool) -> us
             let (cq, _) = adapter.create_cq(8).unwrap();
             let pd = adapter.create_pd().unwrap();
             let qp = pd.create_qp(&cq, 4, 1, 0).unwrap();
-            (pd.close(), cq.close(), qp.close());
+            pd.close();
+            cq.close();
+            qp.close();
             // This is the wait for them.
             adapter.close();
         }

@@ -250,7 +250,7 @@ impl Host {
         if self.machine.processors().is_some() {
             let (nic, frame) = (self.nic.clone(), frame.to_vec());
             let flow = flow(&frame);
-            let processor = (self.machine.nt.random_u64() % STRAY != 0).then_some(flow);
+            let processor = (!self.machine.nt.random_u64().is_multiple_of(STRAY)).then_some(flow);
             self.machine.post(processor, move |machine| nic.deliver(machine, &frame));
             return;
         }

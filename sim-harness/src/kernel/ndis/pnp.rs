@@ -137,7 +137,7 @@ pub fn device_event(machine: &Arc<Machine>, instance: usize, event: NDIS_DEVICE_
     notice.DevicePnPEvent = event;
     // SAFETY: the handler's contract: MiniportAdapterContext and an event that stays during the call.
     unsafe {
-        crate::call_driver!(machine, "MiniportDevicePnPEventNotify", Irql::Passive, entry, used.own, &raw mut notice)
+        crate::call_driver!(machine, "MiniportDevicePnPEventNotify", Irql::Passive, entry, used.own, &raw mut notice);
     };
 }
 
