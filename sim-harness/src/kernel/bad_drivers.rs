@@ -159,6 +159,18 @@ fn work_items_freed_twice_queued_twice_or_without_a_device_are_caught() {
 }
 
 #[test]
+fn a_work_item_without_a_routine_is_caught() {
+    let rules = broken(|machine, _| {
+        let item = import!(IoAllocateWorkItem, ptr::without_provenance_mut(16));
+        import!(IoQueueWorkItem, item, None, 1, ptr::null_mut());
+        machine.settle();
+        import!(IoFreeWorkItem, item);
+        assert_eq!(machine.check_leaks(), 0);
+    });
+    assert_eq!(rules, [("work item", "")]);
+}
+
+#[test]
 fn a_dpc_that_is_none_and_one_that_comes_back_at_another_irql_are_caught() {
     unsafe extern "win64" fn lowers(_: *mut KDPC, _: wdk::PVOID, _: wdk::PVOID, _: wdk::PVOID) {
         irql::set(Irql::Passive);

@@ -432,3 +432,21 @@ fn a_long_stall_and_pages_locked_or_unlocked_out_of_turn_are_caught() {
     let lock = ("mdl", "MmProbeAndLockPages");
     assert_eq!(rules, [("stall", "KeStallExecutionProcessor"), lock, ("mdl", "MmUnlockPages"), lock]);
 }
+
+/// What announces a wait is for the levels that may wait; threads are made in the system's own process.
+#[test]
+fn releases_that_announce_a_wait_at_dispatch_level_and_threads_of_other_processes_are_caught() {
+    let rules = broken(|machine, _| {
+        let mut semaphore = zeroed::<KSEMAPHORE>();
+        import!(KeInitializeSemaphore, &raw mut *semaphore, 0, 1);
+        let old = import!(KfRaiseIrql, 2);
+        import!(KeReleaseSemaphore, &raw mut *semaphore, 0, 1, 1);
+        import!(KeLowerIrql, old);
+        machine.fail_once("PsCreateSystemThread");
+        let (mut handle, none) = (ptr::null_mut(), ptr::null_mut());
+        let other: HANDLE = ptr::without_provenance_mut(4);
+        let routine: PKSTART_ROUTINE = Some(releases);
+        import!(PsCreateSystemThread, &raw mut handle, 0, ptr::null_mut(), other, ptr::null_mut(), routine, none);
+    });
+    assert_eq!(rules, [("irql", "KeReleaseSemaphore"), ("thread", "PsCreateSystemThread")]);
+}

@@ -53,7 +53,7 @@ fn an_adapter_that_opens_while_ndk_is_being_disabled_is_caught() {
     breaks(Deeds { open_ndk, ..Deeds::KEPT }, script, &[("PNP-06", "can be opened while NDK is being disabled")]);
 }
 
-/// PNP-09: the halt waits for the adapters; where nothing can close them any more, that is told, and so is the halt.
+/// PNP-09: whether the halt waits for the adapters first or not, a halt with one open is told.
 #[test]
 fn an_instance_that_is_halted_with_an_adapter_open_is_caught() {
     let bench = Bench::new(Deeds::KEPT);
@@ -62,9 +62,9 @@ fn an_instance_that_is_halted_with_an_adapter_open_is_caught() {
         pnp::open_ndk_adapter(machine, INDEX, VERSION).unwrap();
     });
     bench.driver(Driver::deinitialise);
-    let expected =
-        [("deadlock", "the NDK_ADAPTERs of an instance that goes"), ("PNP-09", "halted with 1 NDK_ADAPTERs open")];
-    assert_rules(&bench.broken(), &expected);
+    let halted = ("PNP-09", "an instance is halted with 1 NDK_ADAPTERs open".to_owned());
+    let broken = bench.broken();
+    assert_eq!(broken.iter().filter(|one| **one == halted).count(), 1, "{broken:#?}");
 }
 
 /// ADP-01
