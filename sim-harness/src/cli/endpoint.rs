@@ -63,6 +63,10 @@ fn ready() {
 
 /// Runs the command.
 pub(super) fn run(args: EndpointArgs) -> ExitCode {
+    // One more is the link-local one: as many as its TCP/IP takes.
+    if args.driver && args.ip.len() > 3 {
+        return bad_input("a machine has at most three addresses here");
+    }
     let image = args.driver.then(|| driver::image_bytes(args.image.as_deref())).transpose();
     let image = match image {
         Ok(image) => image.map(|(_, bytes)| bytes),

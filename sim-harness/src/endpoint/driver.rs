@@ -9,7 +9,7 @@ use crate::kernel::nic::carrier::{self, Carrier};
 use crate::kernel::nt::memory::PhysicalMemory;
 use crate::memory;
 use ndk_types::NDK_VERSION;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -49,12 +49,22 @@ impl Live for Machine<'_> {
     }
 }
 
-/// The machine as the options have it. Addresses have the prefixes of a small network.
+/// The link-local address that goes with a MAC address (EUI-64).
+fn link_local([a, b, c, d, e, f]: [u8; 6]) -> Ipv6Addr {
+    let word = |high: u8, low: u8| u16::from_be_bytes([high, low]);
+    Ipv6Addr::new(0xfe80, 0, 0, 0, word(a ^ 2, b), word(c, 0xff), word(0xfe, d), word(e, f))
+}
+
+/// The machine as the options have it. Addresses have the prefixes of a small network. As every interface with IPv6 it has a
+/// link-local address, too: Linux asks for neighbours from its own.
 fn shape(options: &Options) -> Shape {
     let prefix = |address: &IpAddr| if address.is_ipv4() { 24 } else { 64 };
-    let addresses = options.addresses.iter().map(|address| (*address, prefix(address))).collect();
+    let mut addresses: Vec<_> = options.addresses.iter().map(|address| (*address, prefix(address))).collect();
+    if options.addresses.iter().any(IpAddr::is_ipv6) {
+        addresses.push((link_local(options.mac()).into(), 64));
+    }
     let plain = Shape::plain(0, super::seed()).with_mtu(options.ip_mtu);
-    Shape { name: "the machine".to_owned(), mac: options.mac(), addresses, ..plain }
+    Shape { name: format!("the machine of {}", options.addresses[0]), mac: options.mac(), addresses, ..plain }
 }
 
 /// Unloads the driver, while the machine goes on.
@@ -99,6 +109,9 @@ pub(super) fn run(
         for violation in machine.host.machine.verifier.take() {
             eprintln!("{violation}");
         }
+        for line in machine.host.machine.log_lines() {
+            eprintln!("{}: {line}", machine.host.machine.name);
+        }
         return outcome;
     }
     adapter.close();
@@ -107,4 +120,17 @@ pub(super) fn run(
     }
     end(&mut machine)?;
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_has_a_link_local_address_of_its_mac() {
+        assert_eq!(
+            link_local([0x02, 0x73, 0x6f, 0x66, 0x00, 0x02]),
+            "fe80::73:6fff:fe66:2".parse::<Ipv6Addr>().unwrap()
+        );
+    }
 }

@@ -66,11 +66,12 @@ impl Side {
         Ok(((wide >> 64) as u64, (wide >> 32) as u32, wide as u32))
     }
 
-    /// What completed: messages and reads. A flushed request is nothing.
-    fn completed(&self) -> Result<(usize, usize), Failed> {
-        let (mut messages, mut reads) = (0, 0);
+    /// What completed: messages, reads, and what was flushed since the connection is over.
+    fn completed(&self) -> Result<(usize, usize, usize), Failed> {
+        let (mut messages, mut reads, mut flushed) = (0, 0, 0);
         for result in self.cq.poll() {
             if result.Status == STATUS_CANCELLED {
+                flushed += 1;
                 continue;
             }
             if result.Status != STATUS_SUCCESS {
@@ -79,7 +80,7 @@ impl Side {
             messages += usize::from(result.Type == NdkOperationTypeReceive);
             reads += usize::from(result.Type == NdkOperationTypeRead);
         }
-        Ok((messages, reads))
+        Ok((messages, reads, flushed))
     }
 
     fn close(self, adapter: &Adapter) {
@@ -167,7 +168,10 @@ impl Client {
         if let Some(leaving) = self.leaving {
             return Ok(leaving.status().is_some());
         }
-        let (messages, _) = self.side.completed()?;
+        let (messages, _, flushed) = self.side.completed()?;
+        if flushed > 0 {
+            return Err(Failed("the connection, which the server ended,", STATUS_CANCELLED));
+        }
         for _ in 0..messages {
             self.side.heard()?;
             // The first answer of an iteration says that the source was read, the second that the sink was written.
@@ -232,7 +236,7 @@ impl Server {
         if let Some(leaving) = self.leaving {
             return Ok(leaving.status().is_some());
         }
-        let (messages, reads) = self.side.completed()?;
+        let (messages, reads, _) = self.side.completed()?;
         for _ in 0..messages {
             let (address, key, size) = self.side.heard()?;
             let length = self.side.size.min(size as usize);
