@@ -50,9 +50,11 @@ impl Live for Machine<'_> {
 }
 
 /// The link-local address that goes with a MAC address (EUI-64).
-fn link_local([a, b, c, d, e, f]: [u8; 6]) -> Ipv6Addr {
-    let word = |high: u8, low: u8| u16::from_be_bytes([high, low]);
-    Ipv6Addr::new(0xfe80, 0, 0, 0, word(a ^ 2, b), word(c, 0xff), word(0xfe, d), word(e, f))
+fn link_local(mac: [u8; 6]) -> Ipv6Addr {
+    let mut octets = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, mac[0] ^ 2, 0, 0, 0xff, 0xfe, 0, 0, 0];
+    octets[9..11].copy_from_slice(&mac[1..3]);
+    octets[13..].copy_from_slice(&mac[3..]);
+    Ipv6Addr::from(octets)
 }
 
 /// The machine as the options have it. Addresses have the prefixes of a small network. As every interface with IPv6 it has a
