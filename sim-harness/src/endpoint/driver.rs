@@ -51,10 +51,10 @@ impl Live for Machine<'_> {
 
 /// The link-local address that goes with a MAC address (EUI-64).
 fn link_local(mac: [u8; 6]) -> Ipv6Addr {
-    let mut octets = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, mac[0] ^ 2, 0, 0, 0xff, 0xfe, 0, 0, 0];
-    octets[9..11].copy_from_slice(&mac[1..3]);
-    octets[13..].copy_from_slice(&mac[3..]);
-    Ipv6Addr::from(octets)
+    let word = |high: u8, low: u8| u16::from_be_bytes([high, low]);
+    let interface = [word(mac[0] ^ 2, mac[1]), word(mac[2], 0xff), word(0xfe, mac[3]), word(mac[4], mac[5])];
+    let [first, second, third, fourth] = interface;
+    Ipv6Addr::new(0xfe80, 0, 0, 0, first, second, third, fourth)
 }
 
 /// The machine as the options have it. Addresses have the prefixes of a small network. As every interface with IPv6 it has a
