@@ -399,17 +399,9 @@ impl Requester {
         self.acknowledge(psn.next(), now);
     }
 
-    /// Completes, in order, every request that is done.
+    /// Completes, in order, every request that is done. The slot of each is free before its completion is there: whoever sees
+    /// the completion, on whatever processor, may post again.
     pub(super) fn retire<E: Environment>(&mut self, turn: &mut Turn<'_, E>) -> Result<Option<Pause>, Failure> {
-        let before = self.flights.head();
-        let result = self.retire_each(turn);
-        if self.flights.head() != before {
-            turn.send_queue.retire(self.flights.head());
-        }
-        result
-    }
-
-    fn retire_each<E: Environment>(&mut self, turn: &mut Turn<'_, E>) -> Result<Option<Pause>, Failure> {
         while let Some(flight) = self.flights.get(self.flights.head()) {
             let position = self.flights.head();
             let done = match flight.kind {
@@ -430,6 +422,7 @@ impl Requester {
             if self.cursor == position {
                 self.step_over(position);
             }
+            turn.send_queue.retire(self.flights.head());
             if wqe.signaled {
                 complete(&wqe, CompletionStatus::Success, turn).map_err(|CqDead| Failure::CqDead)?;
             }
@@ -452,8 +445,9 @@ impl Requester {
                 Some((at, status)) if at == position => status,
                 Some(_) | None => CompletionStatus::Flushed,
             };
-            complete(&wqe, status, turn)?;
             position = position.wrapping_add(1);
+            turn.send_queue.retire(position);
+            complete(&wqe, status, turn)?;
         }
         self.flights.clear(position);
         (self.cursor, self.cursor_packet) = (position, 0);
